@@ -1,0 +1,274 @@
+//! Settings as YAML gives them, each with its place, and their reading into types.
+
+use std::{fmt, ops::Range};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{IgnoredAny, MapAccess, SeqAccess, Visitor},
+};
+use serde_saphyr::{Location, MessageFormatter as _, Spanned, UserMessageFormatter};
+
+use super::SETTINGS;
+use crate::{LabError, Seconds, error::Place, settings::parse_seconds};
+
+/// A setting that exists, and what the front matter says of it.
+pub(super) struct Field<'a> {
+    pub(super) name: &'static str,
+    program: &'a str,
+    value: Node,
+    /// The value's bytes in the program.
+    bytes: Range<usize>,
+}
+
+/// A YAML value of any type.
+#[derive(Debug)]
+enum Node {
+    Nothing,
+    Switch(bool),
+    Number(f64),
+    Text(String),
+    List(Vec<Node>),
+    Settings,
+}
+
+/// Reads the YAML at `bytes` of `program`.
+pub(super) fn read(program: &str, bytes: Range<usize>) -> Result<Vec<Field<'_>>, LabError> {
+    let options = serde_saphyr::options! { with_snippet: false };
+    let top: Option<Top> = serde_saphyr::from_str_with_options(&program[bytes.clone()], options)
+        .map_err(|error| syntax(program, &bytes, &error))?;
+    let mut fields = Vec::new();
+    for (key, value) in top.map_or_else(Vec::new, |top| top.0) {
+        let name = SETTINGS.iter().find(|name| **name == key.value).ok_or_else(|| LabError::Unknown {
+            at: Box::new(Place::new(program, within(program, &bytes, key.referenced))),
+            nearest: nearest(&key.value),
+            field: key.value.clone(),
+        })?;
+        fields.push(Field {
+            name,
+            program,
+            bytes: within(program, &bytes, value.referenced),
+            value: value.value,
+        });
+    }
+    Ok(fields)
+}
+
+fn syntax(program: &str, yaml: &Range<usize>, error: &serde_saphyr::Error) -> LabError {
+    let (problem, hint) = match error.without_snippet() {
+        serde_saphyr::Error::DuplicateMappingKey { key: Some(key), .. } => {
+            (format!("`{key}` is set twice"), "keep one of them")
+        }
+        serde_saphyr::Error::Unexpected { .. } => {
+            ("expected settings".to_owned(), "write them as `name: value`, one a line")
+        }
+        error => {
+            let problem = UserMessageFormatter.format_message(error).into_owned();
+            (problem, "quote a value that begins with `*`, `&`, `!` or `{`, or that holds `: ` or ` #`")
+        }
+    };
+    let place = error.location().map_or(yaml.end..yaml.end, |location| within(program, yaml, location));
+    LabError::Syntax { at: Box::new(Place::new(program, place)), problem, hint }
+}
+
+/// The bytes of the program at `location` of the YAML, which is at `yaml` of the program.
+fn within(program: &str, yaml: &Range<usize>, location: Location) -> Range<usize> {
+    let span = location.span();
+    let (start, length) = match (span.byte_offset(), span.byte_len()) {
+        (Some(start), Some(length)) => (start as usize, length as usize),
+        // Where the scanner stops it knows line and column only.
+        _ => (offset(&program[yaml.clone()], location.line(), location.column()), 0),
+    };
+    let start = yaml.start + start;
+    start.min(yaml.end)..(start + length).min(yaml.end)
+}
+
+/// The byte of `text` at a line and column, each from 1.
+fn offset(text: &str, line: u64, column: u64) -> usize {
+    let mut lines = text.split_inclusive('\n');
+    let above: usize = lines.by_ref().take(line.saturating_sub(1) as usize).map(str::len).sum();
+    let line = lines.next().unwrap_or_default();
+    let column = column.saturating_sub(1) as usize;
+    above + line.char_indices().nth(column).map_or(line.trim_end().len(), |(at, _)| at)
+}
+
+/// The setting that `name` was probably meant to be.
+fn nearest(name: &str) -> Option<&'static str> {
+    let name = name.to_lowercase().replace('-', "_");
+    SETTINGS
+        .into_iter()
+        .map(|known| (strsim::jaro_winkler(&name, known), known))
+        .filter(|(likeness, _)| *likeness > 0.75)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, known)| known)
+}
+
+impl Field<'_> {
+    /// Where the value stands.
+    pub(super) fn place(&self) -> Place {
+        Place::new(self.program, self.bytes.clone())
+    }
+
+    pub(super) fn text(&self) -> Result<String, LabError> {
+        match &self.value {
+            Node::Text(text) => Ok(text.trim().to_owned()),
+            _ => Err(self.wrong("text")),
+        }
+    }
+
+    /// One text or a list of them.
+    pub(super) fn list(&self) -> Result<Vec<String>, LabError> {
+        let one = |node: &Node| match node {
+            Node::Text(text) => Ok(text.trim().to_owned()),
+            _ => Err(self.wrong_node("a path or a list of paths", node)),
+        };
+        match &self.value {
+            Node::List(items) => items.iter().map(one).collect(),
+            value => Ok(vec![one(value)?]),
+        }
+    }
+
+    pub(super) fn seconds(&self) -> Result<Seconds, LabError> {
+        let expected = "a length of time such as `20s`, `5m`, `1h30m`";
+        match &self.value {
+            Node::Number(seconds) if seconds.is_finite() && *seconds >= 0.0 => Ok(Seconds(*seconds)),
+            Node::Text(text) => parse_seconds(text).map_err(|_| self.wrong(expected)),
+            _ => Err(self.wrong(expected)),
+        }
+    }
+
+    pub(super) fn count(&self) -> Result<u32, LabError> {
+        match self.value {
+            Node::Number(n) if n.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&n) => Ok(n as u32),
+            _ => Err(self.wrong("a whole number")),
+        }
+    }
+
+    pub(super) fn word<T: Copy>(&self, words: &[(&str, T)]) -> Result<T, LabError> {
+        let text = if let Node::Text(text) = &self.value { text.trim() } else { "" };
+        words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value).ok_or_else(|| {
+            let choices: Vec<String> = words.iter().map(|(word, _)| format!("`{word}`")).collect();
+            self.wrong(&choices.join(" or "))
+        })
+    }
+
+    fn wrong(&self, expected: &str) -> LabError {
+        self.wrong_node(expected, &self.value)
+    }
+
+    fn wrong_node(&self, expected: &str, found: &Node) -> LabError {
+        LabError::Value {
+            at: Box::new(self.place()),
+            field: self.name,
+            expected: expected.to_owned(),
+            found: found.to_string(),
+        }
+    }
+}
+
+impl fmt::Display for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nothing => f.write_str("nothing"),
+            Self::Switch(switch) => write!(f, "`{switch}`"),
+            Self::Number(number) => write!(f, "the number {number}"),
+            Self::Text(text) => write!(f, "`{text}`"),
+            Self::List(_) => f.write_str("a list"),
+            Self::Settings => f.write_str("settings of its own"),
+        }
+    }
+}
+
+/// The top of the front matter: its settings in their order.
+struct Top(Vec<(Spanned<String>, Spanned<Node>)>);
+
+impl<'de> Deserialize<'de> for Top {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Settings;
+
+        impl<'de> Visitor<'de> for Settings {
+            type Value = Top;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("settings, one `name: value` a line")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Top, A::Error> {
+                let mut settings = Vec::new();
+                while let Some(setting) = map.next_entry()? {
+                    settings.push(setting);
+                }
+                Ok(Top(settings))
+            }
+        }
+
+        from.deserialize_map(Settings)
+    }
+}
+
+impl<'de> Deserialize<'de> for Node {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Any;
+
+        impl<'de> Visitor<'de> for Any {
+            type Value = Node;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a value")
+            }
+
+            fn visit_unit<E>(self) -> Result<Node, E> {
+                Ok(Node::Nothing)
+            }
+
+            fn visit_none<E>(self) -> Result<Node, E> {
+                Ok(Node::Nothing)
+            }
+
+            fn visit_bool<E>(self, switch: bool) -> Result<Node, E> {
+                Ok(Node::Switch(switch))
+            }
+
+            fn visit_i64<E>(self, number: i64) -> Result<Node, E> {
+                Ok(Node::Number(number as f64))
+            }
+
+            fn visit_u64<E>(self, number: u64) -> Result<Node, E> {
+                Ok(Node::Number(number as f64))
+            }
+
+            fn visit_i128<E>(self, number: i128) -> Result<Node, E> {
+                Ok(Node::Number(number as f64))
+            }
+
+            fn visit_u128<E>(self, number: u128) -> Result<Node, E> {
+                Ok(Node::Number(number as f64))
+            }
+
+            fn visit_f64<E>(self, number: f64) -> Result<Node, E> {
+                Ok(Node::Number(number))
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Node, E> {
+                if text.contains('\0') {
+                    return Err(E::custom("a value cannot hold a NUL character"));
+                }
+                Ok(Node::Text(text.to_owned()))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Node, A::Error> {
+                let mut items = Vec::new();
+                while let Some(item) = list.next_element()? {
+                    items.push(item);
+                }
+                Ok(Node::List(items))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Node, A::Error> {
+                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+                Ok(Node::Settings)
+            }
+        }
+
+        from.deserialize_any(Any)
+    }
+}
