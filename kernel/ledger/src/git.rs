@@ -1,0 +1,88 @@
+//! The `git` program, for what libgit2 cannot do: worktrees, and filters such as LFS.
+//!
+//! It sees no variable that would point it elsewhere, asks nothing, and runs none of the
+//! researcher's hooks, file monitors or background maintenance.
+
+use std::{
+    ffi::{OsStr, OsString},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use crate::LedgerError;
+
+/// Variables that point git to another repository, index or object store.
+const ELSEWHERE: [&str; 9] = [
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_COMMON_DIR",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_NAMESPACE",
+    "GIT_PREFIX",
+    "GIT_CEILING_DIRECTORIES",
+];
+
+/// Settings that keep a command to what it was asked for.
+const SETTINGS: [&str; 8] = [
+    "core.hooksPath=/dev/null",
+    "core.fsmonitor=false",
+    "core.safecrlf=false",
+    "core.splitIndex=false",
+    "submodule.recurse=false",
+    "advice.detachedHead=false",
+    "gc.auto=0",
+    "maintenance.auto=false",
+];
+
+/// One call of `git`.
+pub(crate) struct Git {
+    folder: PathBuf,
+    index: Option<PathBuf>,
+}
+
+impl Git {
+    /// Runs in `folder`.
+    pub(crate) fn in_folder(folder: &Path) -> Self {
+        Self { folder: folder.to_owned(), index: None }
+    }
+
+    /// Uses this file in place of the repository's index.
+    pub(crate) fn with_index(mut self, file: &Path) -> Self {
+        self.index = Some(file.to_owned());
+        self
+    }
+
+    /// Runs it to its end and gives what it printed, without the last line feed.
+    pub(crate) fn run<S: AsRef<OsStr>>(
+        &self,
+        arguments: impl IntoIterator<Item = S>,
+    ) -> Result<String, LedgerError> {
+        let arguments: Vec<OsString> = arguments.into_iter().map(|a| a.as_ref().to_owned()).collect();
+        let mut command = Command::new("git");
+        command.current_dir(&self.folder).stdin(Stdio::null());
+        for name in ELSEWHERE {
+            command.env_remove(name);
+        }
+        command.env("LC_ALL", "C").env("GIT_TERMINAL_PROMPT", "0").env("GIT_OPTIONAL_LOCKS", "0");
+        if let Some(index) = &self.index {
+            command.env("GIT_INDEX_FILE", index);
+        }
+        for setting in SETTINGS {
+            command.args(["-c", setting]);
+        }
+        let output = command.args(&arguments).output().map_err(LedgerError::NoGit)?;
+        if output.status.success() {
+            let text = String::from_utf8_lossy(&output.stdout);
+            return Ok(text.trim_end_matches('\n').to_owned());
+        }
+        let said =
+            String::from_utf8_lossy(if output.stderr.is_empty() { &output.stdout } else { &output.stderr });
+        let words: Vec<_> = arguments.iter().map(|a| a.to_string_lossy()).collect();
+        Err(LedgerError::Command {
+            command: words.join(" "),
+            output: format!("{} ({})", said.trim(), output.status),
+        })
+    }
+}

@@ -1,0 +1,72 @@
+//! Experiments in git: append, read, candidates, worktrees, `results.tsv`. Knows no loop.
+//!
+//! ```no_run
+//! use lab::Tag;
+//! use ledger::{Edit, Ledger};
+//!
+//! let ledger = Ledger::open(std::path::Path::new("."))?;
+//! let parent = ledger.snapshot()?.commit;
+//! let edit = Edit { path: "train.py".into(), content: Some(b"DEPTH = 9\n".to_vec()) };
+//! let candidate = ledger.candidate(&parent, &[edit], "deeper")?;
+//! println!("{}", ledger.diff(&parent, &candidate)?);
+//!
+//! for experiment in ledger.experiments(&Tag::default())? {
+//!     println!("{} {}", experiment.record.number, experiment.record.hypothesis);
+//! }
+//! # Ok::<(), ledger::LedgerError>(())
+//! ```
+//!
+//! # Where things are
+//!
+//! | ref | what |
+//! |---|---|
+//! | `refs/overnight/ledger/<tag>` | the ledger: each append is one commit, whose parents are the previous one and the candidate |
+//! | `refs/overnight/best/<tag>` | the best candidate |
+//! | `refs/heads/autoresearch/<tag>` | the same for people, unless it is checked out or was moved by somebody |
+//!
+//! The tree of a ledger commit:
+//!
+//! ```text
+//! meta.json                                   {"schema": 1}
+//! experiments/<writer>/<NN>/<NN>/<NN>/        number 1234 is 00/12/34
+//!     record.json  program.md  metrics.parquet  log.zst
+//! events/<writer>/<YYYY-MM-DD>/<uuid>.json
+//! ```
+//!
+//! An append writes the blobs, the trees on the way to them and a commit, then moves the ref by
+//! compare-and-swap. The researcher's working tree, index, HEAD and stash are never written.
+
+mod advance;
+mod append;
+mod branch;
+mod candidate;
+mod error;
+mod git;
+mod keep;
+mod merge;
+mod message;
+mod metrics_file;
+mod open;
+mod read;
+mod refs;
+mod snapshot;
+mod sync;
+mod tree;
+mod tsv;
+mod walk;
+mod worktree;
+
+#[cfg(test)]
+mod testing;
+
+pub use candidate::Edit;
+pub use error::LedgerError;
+pub use keep::BranchMoved;
+pub use metrics_file::{decode as decode_metrics, encode as encode_metrics};
+pub use open::Ledger;
+pub use snapshot::Snapshot;
+pub use tsv::Imported;
+pub use walk::Changes;
+
+/// The version of the ledger's tree that this crate writes, and the newest that it reads.
+pub const SCHEMA: u32 = 1;

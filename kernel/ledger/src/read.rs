@@ -1,0 +1,340 @@
+//! Reads a ledger: its experiments, events, metrics and logs.
+
+use std::collections::{BTreeMap, HashMap};
+
+use git2::Oid;
+use lab::{CommitId, Entry, Epoch, EventId, Experiment, ExperimentId, Lab, Metrics, Record, Tag};
+
+use crate::{
+    Ledger, LedgerError, metrics_file,
+    tree::{each_file, get},
+    walk::Walk,
+};
+
+/// What was read of one ledger.
+#[derive(Default)]
+pub(crate) struct Cached {
+    /// The commit up to which it was read.
+    tip: Option<CommitId>,
+    /// Records, each with the tree that it is in.
+    records: HashMap<ExperimentId, (Record, Oid)>,
+    /// Events.
+    events: HashMap<EventId, Entry>,
+}
+
+/// The hash of a candidate's editable blobs.
+pub(crate) type Fingerprint = [u8; 32];
+
+impl Cached {
+    fn add(&mut self, walk: Walk) {
+        self.records.extend(walk.records.into_iter().map(|found| (found.0.id, found)));
+        self.events.extend(walk.events.into_iter().map(|entry| (entry.id, entry)));
+    }
+
+    /// In the order of time.
+    fn events(&self) -> Vec<&Entry> {
+        let mut events: Vec<_> = self.events.values().collect();
+        events.sort_by_key(|entry| (entry.at, entry.id));
+        events
+    }
+}
+
+impl Ledger {
+    /// Every experiment as it is now, its events folded in: this clone's in the order of their numbers,
+    /// then those of other writers.
+    pub fn experiments(&self, tag: &Tag) -> Result<Vec<Experiment>, LedgerError> {
+        let own = self.writer()?;
+        self.with(tag, |cached| {
+            let mut events: BTreeMap<ExperimentId, Vec<&Entry>> = BTreeMap::new();
+            for entry in cached.events() {
+                if let Some(experiment) = entry.event.experiment() {
+                    events.entry(experiment).or_default().push(entry);
+                }
+            }
+            let mut all: Vec<_> = cached
+                .records
+                .values()
+                .map(|(record, _)| {
+                    let its = events.get(&record.id).map(Vec::as_slice).unwrap_or_default();
+                    Experiment::fold(record.clone(), its.iter().copied())
+                })
+                .collect();
+            all.sort_by(|a, b| order(&own, &a.record).cmp(&order(&own, &b.record)));
+            all
+        })
+    }
+
+    /// Every event, in the order of time.
+    pub fn events(&self, tag: &Tag) -> Result<Vec<Entry>, LedgerError> {
+        self.with(tag, |cached| cached.events().into_iter().cloned().collect())
+    }
+
+    /// The number after the largest of this clone; 0 in a new ledger. Does not reserve it.
+    pub fn next_number(&self, tag: &Tag) -> Result<u64, LedgerError> {
+        let Some(tip) = self.tip(tag)? else { return Ok(0) };
+        let mut tree = self.commit(&tip)?.tree()?;
+        let Some(own) = get(&tree, &["experiments", &self.writer()?])? else { return Ok(0) };
+        tree = self.repo.find_tree(own.oid)?;
+        let mut number = 0;
+        for _ in 0..3 {
+            // The largest by value: `100` comes before `99` in git's order.
+            let largest = tree
+                .iter()
+                .filter_map(|entry| Some((entry.name().ok()?.parse::<u64>().ok()?, entry.id())))
+                .max();
+            let Some((part, oid)) = largest else { return Ok(0) };
+            number = number * 100 + part;
+            tree = self.repo.find_tree(oid)?;
+        }
+        Ok(number + 1)
+    }
+
+    /// What an experiment reported step by step. A metric named `step` or `time` is `step_`, `time_`;
+    /// the summary is in the record.
+    pub fn metrics(&self, tag: &Tag, id: ExperimentId) -> Result<Metrics, LedgerError> {
+        metrics_file::decode(self.metrics_file(tag, id)?)
+    }
+
+    /// The same as a Parquet file: `step` (u64), `time` (f64, seconds), then one nullable f64 column per
+    /// name.
+    pub fn metrics_file(&self, tag: &Tag, id: ExperimentId) -> Result<Vec<u8>, LedgerError> {
+        self.file(tag, id, "metrics.parquet")
+    }
+
+    /// What an experiment printed.
+    pub fn log(&self, tag: &Tag, id: ExperimentId) -> Result<Vec<u8>, LedgerError> {
+        let file = self.file(tag, id, "log.zst")?;
+        zstd::decode_all(file.as_slice())
+            .map_err(|e| LedgerError::Malformed { what: format!("the log of {id}"), reason: e.to_string() })
+    }
+
+    /// A program by its blob, as [`Record::program`] names it.
+    pub fn program(&self, blob: &str) -> Result<String, LedgerError> {
+        let malformed = |e: git2::Error| LedgerError::Malformed {
+            what: format!("the program `{blob}`"),
+            reason: e.message().to_owned(),
+        };
+        let blob = Oid::from_str(blob).and_then(|oid| self.repo.find_blob(oid)).map_err(malformed)?;
+        Ok(String::from_utf8_lossy(blob.content()).into_owned())
+    }
+
+    /// The number of the first experiment of `epoch` whose candidate has the same editable files.
+    pub fn duplicate(
+        &self,
+        tag: &Tag,
+        candidate: &CommitId,
+        lab: &Lab,
+        epoch: &Epoch,
+    ) -> Result<Option<u64>, LedgerError> {
+        let own = self.writer()?;
+        let mut others: Vec<(bool, u64, CommitId)> = self.with(tag, |cached| {
+            let records = cached.records.values().map(|(record, _)| record).filter(|r| r.epoch == *epoch);
+            records.map(|r| (r.writer != own, r.number, r.candidate.clone())).collect()
+        })?;
+        others.sort();
+        let wanted = self.fingerprint(candidate, lab)?;
+        for (_, number, other) in others {
+            if self.fingerprint(&other, lab)? == wanted {
+                return Ok(Some(number));
+            }
+        }
+        Ok(None)
+    }
+
+    fn fingerprint(&self, commit: &CommitId, lab: &Lab) -> Result<Fingerprint, LedgerError> {
+        use sha2::Digest as _;
+        let tree = self.commit(commit)?.tree()?;
+        let key = {
+            // With other editable paths the same tree has another fingerprint.
+            let paths = Oid::hash_object(git2::ObjectType::Blob, lab.editable.join("\n").as_bytes())?;
+            let both = format!("{paths}{}", tree.id());
+            Oid::hash_object(git2::ObjectType::Blob, both.as_bytes())?
+        };
+        if let Some(known) = self.fingerprints.borrow().get(&key) {
+            return Ok(*known);
+        }
+        let mut hash = sha2::Sha256::new();
+        each_file(&self.repo, &tree, &mut |path, leaf| {
+            if lab.is_editable(path) {
+                hash.update(format!("{path}\0{:o} {}\n", leaf.mode, leaf.oid));
+            }
+        })?;
+        let found: Fingerprint = hash.finalize().into();
+        self.fingerprints.borrow_mut().insert(key, found);
+        Ok(found)
+    }
+
+    fn file(&self, tag: &Tag, id: ExperimentId, name: &str) -> Result<Vec<u8>, LedgerError> {
+        let folder = self.with(tag, |cached| cached.records.get(&id).map(|(_, folder)| *folder))?;
+        let folder = folder.ok_or_else(|| LedgerError::UnknownExperiment { tag: tag.clone(), id })?;
+        let missing = || LedgerError::Malformed {
+            what: format!("experiment {id}"),
+            reason: format!("it has no {name}"),
+        };
+        let leaf = get(&self.repo.find_tree(folder)?, &[name])?.ok_or_else(missing)?;
+        Ok(self.repo.find_blob(leaf.oid)?.content().to_vec())
+    }
+
+    /// Brings what was read of a ledger up to date and looks at it.
+    fn with<T>(&self, tag: &Tag, look: impl FnOnce(&Cached) -> T) -> Result<T, LedgerError> {
+        let mut cache = self.cache.borrow_mut();
+        let cached = cache.entry(tag.clone()).or_default();
+        let tip = self.tip(tag)?;
+        if tip != cached.tip {
+            match &tip {
+                None => *cached = Cached::default(),
+                Some(now) => {
+                    let (walk, complete) = self.walk(tag, now, cached.tip.as_ref())?;
+                    if complete {
+                        *cached = Cached::default();
+                    }
+                    cached.add(walk);
+                }
+            }
+            cached.tip = tip;
+        }
+        Ok(look(cached))
+    }
+}
+
+/// This clone's first, by number; then the others'.
+fn order<'a>(own: &str, record: &'a Record) -> (bool, &'a str, u64) {
+    (record.writer != own, record.writer.as_str(), record.number)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use lab::Event;
+    use serde_json::json;
+
+    use super::{CommitId, Epoch, LedgerError, Metrics, Tag};
+    use crate::{
+        Edit,
+        testing::{Lab, append, entry, record},
+    };
+
+    #[test]
+    fn an_empty_ledger_reads_as_empty() {
+        let lab = Lab::new();
+        let (ledger, tag) = (lab.ledger(), Tag::default());
+        assert_eq!(ledger.experiments(&tag).unwrap(), []);
+        assert_eq!(ledger.events(&tag).unwrap(), []);
+        assert_eq!(ledger.next_number(&tag).unwrap(), 0);
+        let id = record(&ledger, 0).id;
+        assert!(matches!(ledger.log(&tag, id), Err(LedgerError::UnknownExperiment { .. })));
+        assert!(ledger.program("main").is_err());
+    }
+
+    #[test]
+    fn numbers_go_on_after_the_largest_of_this_clone() {
+        let lab = Lab::new();
+        let (ledger, tag) = (lab.ledger(), Tag::default());
+        for (number, next) in [(0, 1), (99, 100), (3, 100), (12_345, 12_346), (1_000_000, 1_000_001)] {
+            append(&ledger, &record(&ledger, number));
+            assert_eq!(ledger.next_number(&tag).unwrap(), next);
+        }
+        let mut peer = record(&ledger, 2_000_000);
+        peer.writer = "peer".to_owned();
+        append(&ledger, &peer);
+        assert_eq!(ledger.next_number(&tag).unwrap(), 1_000_001);
+        let numbers: Vec<_> = ledger.experiments(&tag).unwrap().iter().map(|e| e.record.number).collect();
+        assert_eq!(numbers, [0, 3, 99, 12_345, 1_000_000, 2_000_000]);
+    }
+
+    #[test]
+    fn changes_are_what_came_since() {
+        let lab = Lab::new();
+        let (ledger, tag) = (lab.ledger(), Tag::default());
+        assert!(ledger.changes(&tag, None).unwrap().complete);
+        let records: Vec<_> = (0..3).map(|number| record(&ledger, number)).collect();
+        append(&ledger, &records[0]);
+        let first = ledger.changes(&tag, None).unwrap();
+        assert!(first.complete);
+        assert_eq!(first.records[0].id, records[0].id);
+        append(&ledger, &records[1]);
+        append(&ledger, &records[2]);
+        ledger.append_event(&entry(Event::LoopPaused, 1_790_000_000)).unwrap();
+        let then = ledger.changes(&tag, first.tip.as_ref()).unwrap();
+        let numbers: Vec<_> = then.records.iter().map(|record| record.number).collect();
+        assert_eq!((then.complete, numbers, then.events.len()), (false, vec![1, 2], 1));
+        assert_eq!(then.tip, ledger.tip(&tag).unwrap());
+        let none = ledger.changes(&tag, then.tip.as_ref()).unwrap();
+        assert_eq!((none.complete, none.records.len(), none.events.len()), (false, 0, 0));
+
+        let gone = CommitId::new("1".repeat(40));
+        let all = ledger.changes(&tag, Some(&gone)).unwrap();
+        assert!(all.complete && all.records.len() == 3);
+        lab.git(&format!("update-ref refs/overnight/ledger/main {}", first.tip.unwrap()));
+        let back = ledger.changes(&tag, then.tip.as_ref()).unwrap();
+        assert!(back.complete && back.records.len() == 1, "a ledger that was set back is read anew");
+    }
+
+    #[test]
+    fn a_handle_sees_what_others_append_and_undo() {
+        let lab = Lab::new();
+        let (ours, theirs, tag) = (lab.ledger(), lab.ledger(), Tag::default());
+        for number in 0..3 {
+            append(&theirs, &record(&theirs, number));
+            assert_eq!(ours.experiments(&tag).unwrap().len() as u64, number + 1);
+        }
+        lab.git("update-ref -d refs/overnight/ledger/main");
+        assert_eq!(ours.experiments(&tag).unwrap(), []);
+    }
+
+    #[test]
+    fn a_newer_ledger_is_refused_and_a_newer_event_is_kept() {
+        let lab = Lab::new();
+        let (ledger, tag) = (lab.ledger(), Tag::default());
+        append(&ledger, &record(&ledger, 0));
+        let put = |path: &[&str], value: serde_json::Value| {
+            let tip = ledger.commit(&ledger.tip(&tag).unwrap().unwrap()).unwrap();
+            let leaf = ledger.blob(value.to_string().as_bytes()).unwrap();
+            let tree = ledger.put_in(&tip.tree().unwrap(), path, Some(leaf)).unwrap();
+            let us = crate::advance::signature().unwrap();
+            let name = "refs/overnight/ledger/main";
+            ledger.repo.commit(Some(name), &us, &us, "m", &tree, &[&tip]).unwrap();
+        };
+        let mut event = serde_json::to_value(entry(Event::LoopPaused, 1_790_000_000)).unwrap();
+        event["event"] = json!("loop_dreamt");
+        put(&["events", "peer", "2026-11-21", "e.json"], event);
+        let events = ledger.events(&tag).unwrap();
+        assert_eq!(serde_json::to_value(&events[0]).unwrap()["event"], "loop_dreamt");
+        assert_eq!(ledger.experiments(&tag).unwrap().len(), 1);
+        // One that is known, but not in this shape.
+        put(&["events", "peer", "2026-11-21", "f.json"], json!({ "event": "noted" }));
+        assert_eq!(ledger.events(&tag).unwrap(), events);
+
+        put(&["meta.json"], json!({ "schema": 2 }));
+        assert!(matches!(ledger.experiments(&tag), Err(LedgerError::Newer { found: 2, .. })));
+        let next = record(&ledger, 1);
+        let refused = ledger.append(&next, "", &Metrics::default(), b"");
+        assert!(matches!(refused, Err(LedgerError::Newer { .. })));
+    }
+
+    #[test]
+    fn a_duplicate_is_found_in_its_epoch() {
+        let lab = Lab::new();
+        let (ledger, tag) = (lab.ledger(), Tag::default());
+        let settings =
+            ::lab::Lab::parse("---\nrun: ./run\nmetric: ms\neditable: train.py\n---\nGo.\n").unwrap();
+        let head = ledger.head().unwrap();
+        let candidate = |path: &str, text: &str| {
+            let edit = Edit { path: path.to_owned(), content: Some(text.as_bytes().to_vec()) };
+            ledger.candidate(&head, &[edit], "m").unwrap()
+        };
+        let mut tried = record(&ledger, 7);
+        tried.candidate = candidate("train.py", "DEPTH = 9\n");
+        append(&ledger, &tried);
+        let find = |commit: &CommitId, epoch: &str| {
+            ledger.duplicate(&tag, commit, &settings, &Epoch::new(epoch)).unwrap()
+        };
+        let same = ledger.candidate(&tried.candidate, &[], "another message").unwrap();
+        assert_eq!(find(&same, "e1"), Some(7));
+        assert_eq!(find(&same, "e2"), None);
+        assert_eq!(find(&candidate("train.py", "DEPTH = 10\n"), "e1"), None);
+        let again =
+            ledger.candidate(&same, &[Edit { path: "program.md".to_owned(), content: None }], "m").unwrap();
+        assert_eq!(find(&again, "e1"), Some(7), "what is not editable does not count");
+    }
+}
