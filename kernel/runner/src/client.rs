@@ -1,0 +1,59 @@
+//! Talking to the runner of a lab, from another process.
+
+use std::io;
+
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::UnixStream;
+
+use crate::lock::{Holder, Lock};
+use crate::protocol::{Request, Response};
+use crate::{Paths, RunnerError};
+
+/// A connection to the runner of a lab.
+#[derive(Debug)]
+pub struct Client {
+    stream: BufReader<UnixStream>,
+}
+
+impl Client {
+    /// Connects to the lab's runner; `None` where none runs.
+    ///
+    /// # Errors
+    /// Where the socket is there and cannot be used.
+    pub async fn connect(paths: &Paths) -> Result<Option<Self>, RunnerError> {
+        let socket = paths.socket();
+        match UnixStream::connect(&socket).await {
+            Ok(stream) => Ok(Some(Self { stream: BufReader::new(stream) })),
+            // The second is a socket that a killed runner left behind.
+            Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
+                Ok(None)
+            }
+            Err(e) => Err(RunnerError::io("connect to", &socket)(e)),
+        }
+    }
+
+    /// Who holds the lab, by its lock file, whether it answers or not.
+    pub fn holder(paths: &Paths) -> Option<Holder> {
+        Lock::holder(&paths.lock())
+    }
+
+    /// Asks, and waits for the answer.
+    ///
+    /// # Errors
+    /// [`RunnerError::Told`] is what the runner said; others say that it could not be asked.
+    pub async fn request(&mut self, request: &Request) -> Result<Response, RunnerError> {
+        let unreadable = |e: serde_json::Error| RunnerError::Protocol(e.to_string());
+        let gone = |e: io::Error| RunnerError::Protocol(format!("the runner is gone: {e}"));
+        let mut line = serde_json::to_vec(request).map_err(unreadable)?;
+        line.push(b'\n');
+        self.stream.write_all(&line).await.map_err(gone)?;
+        let mut answer = String::new();
+        if self.stream.read_line(&mut answer).await.map_err(gone)? == 0 {
+            return Err(gone(io::ErrorKind::UnexpectedEof.into()));
+        }
+        match serde_json::from_str(&answer).map_err(unreadable)? {
+            Response::Error { message, hint, code } => Err(RunnerError::Told { message, hint, code }),
+            response => Ok(response),
+        }
+    }
+}

@@ -1,0 +1,278 @@
+//! Beginning a loop, and going on with one that was cut off.
+
+use jiff::{SignedDuration, Timestamp};
+use lab::{AtBudget, CommitId, Event, EventId, Lab, Tag};
+use serde::{Deserialize, Serialize};
+
+use super::draft::read_program;
+use super::live::Current;
+use super::{Cause, Engine};
+use crate::executor::{missing, preflight};
+use crate::history::{Counts, LoopSoFar, Trial};
+use crate::processes::Process;
+use crate::proposers::Proposer;
+use crate::proposers::command::{self, CommandProposer};
+use crate::proposers::search::Search;
+use crate::protocol::StartOptions;
+use crate::{RunnerError, paths};
+
+/// What a loop was told, in `loop.json`: what its event does not say.
+#[derive(Debug, Serialize, Deserialize)]
+struct Plan {
+    schema: u32,
+    /// The event that began it.
+    id: EventId,
+    options: StartOptions,
+    base: CommitId,
+}
+
+/// What the last loop was told, where that is known.
+pub(super) fn last_told(paths: &crate::Paths) -> Option<StartOptions> {
+    let plan = std::fs::read(paths.plan()).ok()?;
+    serde_json::from_slice::<Plan>(&plan).ok().map(|plan| plan.options)
+}
+
+impl Engine {
+    /// Begins a loop, or goes on with the one that was cut off. Returns what the person should know.
+    pub(crate) async fn start(&self, options: StartOptions) -> Result<Vec<String>, RunnerError> {
+        let _one = self.reserving.lock().await;
+        if let Some(current) = &self.live().current {
+            return Ok(vec![format!(
+                "a loop is on already, since {}: `{}` on `{}`",
+                current.since, current.options.proposer, current.options.tag
+            )]);
+        }
+        let interrupted = self.live().interrupted.clone();
+        if let Some(last) = interrupted {
+            if last.tag == options.tag && last.proposer == options.proposer {
+                return self.revive(last).await;
+            }
+            let event = Event::LoopEnded {
+                reason: "it was cut off, and another loop was begun".to_owned(),
+                failed: false,
+            };
+            self.write_lasting(&last.tag, "overnight", event).await?;
+            self.live().interrupted = None;
+        }
+        self.begin(options).await
+    }
+
+    /// Goes on with the loop that was cut off, if there is one.
+    pub(crate) async fn go_on(&self) -> Result<Option<Vec<String>>, RunnerError> {
+        let _one = self.reserving.lock().await;
+        let interrupted = self.live().interrupted.clone();
+        match interrupted {
+            Some(last) => self.revive(last).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    async fn begin(&self, options: StartOptions) -> Result<Vec<String>, RunnerError> {
+        if options.slots == 0 {
+            return Err(RunnerError::Refused("a loop needs at least one slot".to_owned()));
+        }
+        let (_, lab) = read_program(&self.root, options.budget)?;
+        let (base, dirty) = self.store.snapshot().await?;
+        self.check(&options, &lab, &base).await?;
+        let mut notes = Vec::new();
+        if dirty {
+            notes.push("changes that are not committed are part of what the loop starts from".to_owned());
+        }
+        if options.budget.is_some() && !lab.declared && lab.at_budget == AtBudget::Code {
+            notes.push(
+                "the lab's code holds its own budget, so the budget that was given cannot bind; `at_budget: stop` in \
+                 program.md would end each run at it"
+                    .to_owned(),
+            );
+        }
+        let now = Timestamp::now();
+        let deadline = options.hours.map(|hours| deadline(now, hours)).transpose()?;
+        let event = Event::LoopStarted {
+            proposer: options.proposer.clone(),
+            budget: lab.budget,
+            deadline,
+            experiments: options.experiments,
+            slots: options.slots,
+            seed: options.seed,
+            pid: std::process::id(),
+        };
+        // Only what is in the journal has begun; a plan without its event is passed over.
+        let author = self.author.clone();
+        let entry = self.write_lasting(&options.tag, &author, event).await?;
+        let plan = Plan { schema: lab::SCHEMA, id: entry.id, options: options.clone(), base: base.clone() };
+        let text = serde_json::to_vec(&plan).map_err(|e| RunnerError::Protocol(e.to_string()))?;
+        paths::write_whole(&self.paths.plan(), &text)?;
+        self.go(entry.at, deadline, options, base, Counts::default());
+        Ok(notes)
+    }
+
+    async fn revive(&self, last: LoopSoFar) -> Result<Vec<String>, RunnerError> {
+        let plan = std::fs::read(self.paths.plan()).ok();
+        let plan = plan
+            .and_then(|bytes| serde_json::from_slice::<Plan>(&bytes).ok())
+            .filter(|plan| plan.id == last.id);
+        let (options, base) = match plan {
+            Some(plan) => (plan.options, plan.base),
+            None => (
+                StartOptions {
+                    tag: last.tag.clone(),
+                    proposer: last.proposer.clone(),
+                    budget: Some(last.budget),
+                    experiments: last.experiments,
+                    slots: last.slots,
+                    seed: last.seed,
+                    ..StartOptions::default()
+                },
+                self.store.snapshot().await?.0,
+            ),
+        };
+        let (_, lab) = read_program(&self.root, options.budget)?;
+        self.check(&options, &lab, &base).await?;
+        let planned = options.experiments.map(|n| format!(" of {n}")).unwrap_or_default();
+        let note = format!(
+            "the loop that began at {} was cut off; it goes on after {}{planned} experiments",
+            last.since, last.counts.finished
+        );
+        if last.paused {
+            self.write(&last.tag, &self.author, Event::LoopResumed)?;
+        }
+        self.go(last.since, last.deadline, options, base, last.counts);
+        Ok(vec![note])
+    }
+
+    fn go(
+        &self,
+        since: Timestamp,
+        deadline: Option<Timestamp>,
+        options: StartOptions,
+        base: CommitId,
+        counts: Counts,
+    ) {
+        let mut live = self.live();
+        live.tag = options.tag.clone();
+        live.interrupted = None;
+        live.ended = None;
+        live.problem = None;
+        let slots = live.slots.len().max(options.slots as usize);
+        live.slots.resize(slots, None);
+        live.last = Some(options.clone());
+        live.current = Some(Current {
+            options,
+            base,
+            since,
+            deadline,
+            counts,
+            nothing: 0,
+            paused: false,
+            stopping: false,
+            ending: None,
+        });
+        drop(live);
+        self.wake.notify_one();
+    }
+
+    /// Whether the loop can work at all, asked before anything is begun.
+    async fn check(&self, options: &StartOptions, lab: &Lab, base: &CommitId) -> Result<(), RunnerError> {
+        preflight(lab, &self.variables)?;
+        if lab.setup.is_none()
+            && let Some(input) = missing(&self.root, lab)
+        {
+            return Err(RunnerError::MissingInput {
+                input: input.to_owned(),
+                root: self.root.clone(),
+                setup: false,
+            });
+        }
+        let refuse = |reason: String| RunnerError::Proposer { name: options.proposer.clone(), reason };
+        let files = self.store.editable_files(base, lab).await?;
+        if files.is_empty() {
+            return Err(refuse(format!(
+                "no committed file matches `editable: {}`; commit it, or change `editable` in program.md",
+                lab.editable.join(", ")
+            )));
+        }
+        let proposer: Box<dyn Proposer> = if options.proposer == "search" {
+            Search::space(&files).map_err(refuse)?;
+            Box::new(Search::new(self.store.reader()))
+        } else if let Some(program) =
+            options.proposer.strip_prefix("command:").filter(|p| !p.trim().is_empty())
+        {
+            Box::new(CommandProposer::new(
+                program,
+                self.paths.proposal(),
+                self.store.clone(),
+                self.variables.clone(),
+                command::TIMEOUT,
+            ))
+        } else {
+            return Err(refuse("there is no such proposer; use `search`, or `command:PROGRAM`".to_owned()));
+        };
+        *self.proposer.lock().await = Some((options.proposer.clone(), proposer));
+        Ok(())
+    }
+
+    /// Writes the end of the current loop. `None` where there is none.
+    pub(super) async fn end_loop(
+        &self,
+        reason: &str,
+        cause: Cause,
+    ) -> Result<Option<super::End>, RunnerError> {
+        let Some(tag) = self.live().current.as_ref().map(|current| current.options.tag.clone()) else {
+            return Ok(None);
+        };
+        // Gone first: where the disk is full even its end cannot be written, and it has ended all the same.
+        let current = self.live().current.take();
+        {
+            let mut live = self.live();
+            live.ended = Some(reason.to_owned());
+            if cause == Cause::Failed || cause == Cause::Baseline {
+                live.problem.get_or_insert_with(|| reason.to_owned());
+            }
+        }
+        self.give_up_queued(&tag);
+        self.cancel.send_replace(false);
+        let failed = matches!(cause, Cause::Failed | Cause::Baseline);
+        let event = Event::LoopEnded { reason: reason.to_owned(), failed };
+        if let Err(error) = self.write_lasting(&tag, "overnight", event).await {
+            tracing::error!(%error, "the loop's end could not be written");
+        }
+        let counts = current.map(|current| current.counts).unwrap_or_default();
+        Ok(Some(super::End {
+            reason: reason.to_owned(),
+            cause,
+            experiments: counts.finished,
+            kept: counts.kept,
+        }))
+    }
+
+    /// Gives up what the loop had queued and not begun to run.
+    fn give_up_queued(&self, tag: &Tag) {
+        let queue: Vec<Trial> = self.live().queue.drain(..).collect();
+        for mut trial in queue {
+            if trial.is_of_loop() && trial.tag == *tag && !self.live().may_go_on(&trial) {
+                let reason = "the loop ended before it ran".to_owned();
+                let event = Event::NotProposed { experiment: trial.id, reason };
+                if let Err(error) = self.advance(&mut trial, event) {
+                    tracing::warn!(%error, "a queued experiment could not be given up");
+                }
+                self.live().release(&trial);
+            } else {
+                self.live().queue.push_back(trial);
+            }
+        }
+    }
+
+    /// This process, for the status.
+    pub(crate) fn pid() -> u32 {
+        u32::try_from(Process::current().pid).unwrap_or(0)
+    }
+}
+
+fn deadline(now: Timestamp, hours: f64) -> Result<Timestamp, RunnerError> {
+    let refuse = || RunnerError::Refused(format!("a loop cannot take {hours} hours"));
+    if hours.is_nan() || hours <= 0.0 {
+        return Err(refuse());
+    }
+    let length = SignedDuration::try_from_secs_f64(hours * 3600.0).map_err(|_| refuse())?;
+    now.checked_add(length).map_err(|_| refuse())
+}

@@ -1,0 +1,150 @@
+//! Requests: each changes what is live, wakes the loop and is answered at once.
+
+use std::time::Instant;
+
+use lab::{CommitId, Event, Tag};
+
+use super::{Cause, Engine};
+use crate::RunnerError;
+use crate::history::HUMAN;
+use crate::protocol::{Request, Response};
+
+impl Engine {
+    /// Does what is asked, and answers.
+    pub(crate) async fn handle(&self, request: Request) -> Response {
+        // Somebody who only looks does not keep a runner alive that has nothing to do.
+        if request != Request::Status {
+            self.live().asked = Instant::now();
+        }
+        let answer = self.answer(request).await;
+        answer.unwrap_or_else(|error| Response::error(&error))
+    }
+
+    async fn answer(&self, request: Request) -> Result<Response, RunnerError> {
+        let done = |notes: Vec<String>| Ok(Response::Done { notes });
+        match request {
+            Request::Status => Ok(Response::Status { status: self.status() }),
+            Request::Start(options) => done(self.start(options).await?),
+            Request::Pause => self.pause().await.map(|()| Response::Done { notes: Vec::new() }),
+            Request::Resume => done(self.resume().await?),
+            Request::Stop { now } => done(self.stop(now).await?),
+            Request::Steer { text } => {
+                let tag = self.live().tag.clone();
+                self.write_lasting(&tag, &self.author, Event::Steered { text: text.clone() }).await?;
+                self.live().steering.push((tag, text));
+                done(Vec::new())
+            }
+            Request::Run { tag, hypothesis, candidate, author } => {
+                let number = self.queue_human(tag, &hypothesis, candidate, &author).await?;
+                Ok(Response::Queued { number })
+            }
+        }
+    }
+
+    fn current_tag(&self) -> Result<Tag, RunnerError> {
+        let live = self.live();
+        let current = live.current.as_ref();
+        current
+            .map(|current| current.options.tag.clone())
+            .ok_or_else(|| RunnerError::Refused("no loop is on".to_owned()))
+    }
+
+    async fn pause(&self) -> Result<(), RunnerError> {
+        let tag = self.current_tag()?;
+        self.write_lasting(&tag, &self.author, Event::LoopPaused).await?;
+        if let Some(current) = &mut self.live().current {
+            current.paused = true;
+        }
+        Ok(())
+    }
+
+    async fn resume(&self) -> Result<Vec<String>, RunnerError> {
+        let Ok(tag) = self.current_tag() else {
+            return match self.go_on().await? {
+                Some(notes) => Ok(notes),
+                None => Err(RunnerError::Refused(
+                    "there is no loop to go on with; `loop start` begins one".to_owned(),
+                )),
+            };
+        };
+        let stopping_now = self.cancelled();
+        if stopping_now {
+            return Err(RunnerError::Refused("the loop is being stopped at once; start another".to_owned()));
+        }
+        self.write_lasting(&tag, &self.author, Event::LoopResumed).await?;
+        if let Some(current) = &mut self.live().current {
+            current.paused = false;
+            if current.stopping {
+                current.stopping = false;
+                current.ending = None;
+            }
+        }
+        self.wake.notify_one();
+        Ok(Vec::new())
+    }
+
+    async fn stop(&self, now: bool) -> Result<Vec<String>, RunnerError> {
+        let tag = self.current_tag();
+        let busy = self.live().slots.iter().any(Option::is_some);
+        let Ok(tag) = tag else {
+            return self.stop_without_loop(now, busy).await;
+        };
+        self.write_lasting(&tag, &self.author, Event::LoopStopping { now }).await?;
+        if let Some(current) = &mut self.live().current {
+            current.stopping = true;
+            current.end_with(format!("{} stopped it", self.author), Cause::Stopped);
+        }
+        if now {
+            self.cancel.send_replace(true);
+        }
+        self.wake.notify_one();
+        let note = match (busy, now) {
+            (false, _) => "the loop ends",
+            (true, true) => "what runs is ended now; its numbers are free again",
+            (true, false) => "the loop ends when what runs has ended; `loop stop --now` does not wait",
+        };
+        Ok(vec![note.to_owned()])
+    }
+
+    async fn stop_without_loop(&self, now: bool, busy: bool) -> Result<Vec<String>, RunnerError> {
+        let interrupted = self.live().interrupted.take();
+        if let Some(last) = interrupted {
+            let reason = format!("it was cut off, and {} stopped it", self.author);
+            self.write_lasting(
+                &last.tag,
+                "overnight",
+                Event::LoopEnded { reason: reason.clone(), failed: false },
+            )
+            .await?;
+            self.live().ended = Some(reason);
+            return Ok(vec!["the loop that was cut off is ended".to_owned()]);
+        }
+        if now && busy {
+            self.cancel.send_replace(true);
+            return Ok(vec!["what runs is ended now".to_owned()]);
+        }
+        Err(RunnerError::Refused("no loop is on".to_owned()))
+    }
+
+    async fn queue_human(
+        &self,
+        tag: Option<Tag>,
+        hypothesis: &str,
+        candidate: CommitId,
+        author: &str,
+    ) -> Result<u64, RunnerError> {
+        if self.cancelled() {
+            return Err(RunnerError::Refused(
+                "everything is being stopped; try again in a moment".to_owned(),
+            ));
+        }
+        let tag = tag.unwrap_or_else(|| self.live().tag.clone());
+        let Some(parent) = self.store.parent(&candidate).await? else {
+            return Err(RunnerError::Refused(format!(
+                "the commit {} has no parent: there is nothing that it could improve on",
+                candidate.short()
+            )));
+        };
+        self.queue_made(&tag, HUMAN, author, parent, candidate, hypothesis, false).await
+    }
+}

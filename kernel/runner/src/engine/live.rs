@@ -1,0 +1,196 @@
+//! What is going on now: in memory only, made again from the journal by the next runner.
+
+use std::collections::{HashSet, VecDeque};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use lab::status::Best;
+use lab::{CommitId, Seconds, Status, Tag};
+
+use super::{Cause, End};
+use crate::history::{Counts, History, LoopSoFar, Trial};
+use crate::protocol::StartOptions;
+use crate::state::State;
+
+/// How often a proposer may have nothing before the loop ends.
+const NOTHING: u32 = 3;
+
+/// What is going on.
+pub(crate) struct Live {
+    /// The tag of the current or last loop.
+    pub(crate) tag: Tag,
+    /// The loop that is on.
+    pub(crate) current: Option<Current>,
+    /// What the last loop was told.
+    pub(crate) last: Option<StartOptions>,
+    /// A loop that was cut off and not gone on with.
+    pub(crate) interrupted: Option<LoopSoFar>,
+    /// What each slot does.
+    pub(crate) slots: Vec<Option<Trial>>,
+    /// What is to be started before anything new: people's, merged and recovered experiments.
+    pub(crate) queue: VecDeque<Trial>,
+    /// Numbers that are taken and not in the ledger.
+    pub(crate) reserved: HashSet<(Tag, u64)>,
+    /// What people told the proposer.
+    pub(crate) steering: Vec<(Tag, String)>,
+    /// The best of the epoch that was worked on last.
+    pub(crate) best: Option<Best>,
+    /// What is wrong.
+    pub(crate) problem: Option<String>,
+    /// Why the last loop ended.
+    pub(crate) ended: Option<String>,
+    /// The lab's `setup`, while it runs, and since when.
+    pub(crate) setup: Option<(String, Timestamp)>,
+    /// The time that a run is meant to take.
+    pub(crate) budget: Seconds,
+    /// When somebody last asked for something.
+    pub(crate) asked: Instant,
+}
+
+/// The loop that is on.
+pub(crate) struct Current {
+    pub(crate) options: StartOptions,
+    /// What the researcher saw when it began: where a first baseline starts from.
+    pub(crate) base: CommitId,
+    pub(crate) since: Timestamp,
+    pub(crate) deadline: Option<Timestamp>,
+    pub(crate) counts: Counts,
+    /// How often in a row the proposer had nothing.
+    pub(crate) nothing: u32,
+    pub(crate) paused: bool,
+    pub(crate) stopping: bool,
+    /// Why it ends as soon as nothing runs, if it does.
+    pub(crate) ending: Option<(String, Cause)>,
+}
+
+impl Current {
+    /// Ends it as soon as nothing runs; the first reason counts.
+    pub(crate) fn end_with(&mut self, reason: String, cause: Cause) {
+        self.ending.get_or_insert((reason, cause));
+    }
+}
+
+impl Live {
+    pub(crate) fn new(history: &History, told: Option<StartOptions>) -> Self {
+        let last = history.last.as_ref();
+        Self {
+            tag: last.map(|last| last.tag.clone()).unwrap_or_default(),
+            current: None,
+            last: told,
+            interrupted: last.filter(|last| last.ended.is_none()).cloned(),
+            slots: vec![None],
+            queue: VecDeque::new(),
+            reserved: history.unfinished.iter().map(|trial| (trial.tag.clone(), trial.number)).collect(),
+            steering: history.steering.clone(),
+            best: None,
+            problem: None,
+            ended: last.and_then(|last| last.ended.clone()),
+            setup: None,
+            budget: last.map_or(Seconds(0.0), |last| last.budget),
+            asked: Instant::now(),
+        }
+    }
+
+    /// How many slots the current loop may use.
+    pub(crate) fn width(&self) -> usize {
+        self.current.as_ref().map_or(1, |current| current.options.slots.max(1) as usize)
+    }
+
+    /// A slot that new work may have.
+    pub(crate) fn free_slot(&self) -> Option<usize> {
+        self.slots.iter().take(self.width()).position(Option::is_none)
+    }
+
+    /// Gives a slot to a trial.
+    pub(crate) fn take(&mut self, slot: usize, trial: &Trial) {
+        if self.slots.len() <= slot {
+            self.slots.resize(slot + 1, None);
+        }
+        self.slots[slot] = Some(trial.clone());
+    }
+
+    /// Shows how far a trial has come.
+    pub(crate) fn show(&mut self, trial: &Trial) {
+        for slot in self.slots.iter_mut().flatten().filter(|shown| shown.id == trial.id) {
+            slot.clone_from(trial);
+        }
+    }
+
+    pub(crate) fn free(&mut self, slot: u32, trial: &Trial) {
+        if let Some(slot) = self.slots.get_mut(slot as usize) {
+            *slot = None;
+        }
+        if trial.state.is_final() {
+            self.release(trial);
+        }
+    }
+
+    /// Its number is in the ledger now, or free.
+    pub(crate) fn release(&mut self, trial: &Trial) {
+        self.reserved.remove(&(trial.tag.clone(), trial.number));
+    }
+
+    fn counts_for(&mut self, trial: &Trial) -> Option<&mut Current> {
+        self.current.as_mut().filter(|current| trial.is_of_loop() && trial.tag == current.options.tag)
+    }
+
+    pub(crate) fn count(&mut self, trial: &Trial, status: Status) {
+        if let Some(current) = self.counts_for(trial) {
+            current.counts.add(status, trial.cost);
+            current.nothing = 0;
+        }
+    }
+
+    /// Counts a proposal that came to nothing.
+    pub(crate) fn abandoned(&mut self, trial: &Trial, nothing: Option<(String, Cause)>) {
+        if let Some(current) = self.counts_for(trial) {
+            current.counts.add_cost(trial.cost);
+            if let Some((reason, cause)) = nothing {
+                current.nothing += 1;
+                // A search that is exhausted once is so for ever.
+                if current.nothing >= NOTHING || current.options.proposer == "search" {
+                    current.end_with(reason, cause);
+                }
+            }
+        }
+    }
+
+    /// How many experiments of the current loop are on their way.
+    pub(crate) fn in_flight(&self) -> u64 {
+        let all = self.slots.iter().flatten().chain(&self.queue);
+        all.filter(|trial| trial.is_of_loop() && trial.tag == self.tag).count() as u64
+    }
+
+    /// Whether a queued experiment may be begun, or gone on with, as things are. People's always may; one
+    /// of a loop only while that loop may begin experiments, unless something of it is on already.
+    pub(crate) fn may_go_on(&self, trial: &Trial) -> bool {
+        let open = self.current.as_ref().is_some_and(|current| {
+            current.ending.is_none() && !current.paused && current.options.tag == trial.tag
+        });
+        !trial.is_of_loop() || trial.holds_slot() || trial.state == State::Judged || open
+    }
+
+    /// Whether there is nothing to do.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.current.is_none()
+            && !self.queue.iter().any(|trial| self.may_go_on(trial))
+            && self.slots.iter().all(Option::is_none)
+    }
+
+    /// Whether nobody has asked for anything for so long.
+    pub(crate) fn quiet_for(&self, idle: Duration) -> bool {
+        self.asked.elapsed() >= idle
+    }
+
+    /// How long until the loop's deadline, from now.
+    pub(crate) fn until_deadline(&self) -> Option<Duration> {
+        let current = self.current.as_ref().filter(|current| current.ending.is_none())?;
+        let left = current.deadline?.duration_since(Timestamp::now());
+        Some(Duration::try_from(left).unwrap_or_default() + Duration::from_millis(5))
+    }
+
+    pub(crate) fn nothing_done(&self) -> End {
+        let reason = self.ended.clone().unwrap_or_else(|| "there was nothing to do".to_owned());
+        End { reason, cause: Cause::Done, experiments: 0, kept: 0 }
+    }
+}

@@ -1,0 +1,328 @@
+//! The engine: what the runner has in its hands, and its loop over slots.
+//!
+//! Experiments are carried through their states by tasks ([`carry`]), one for each slot; the loop here
+//! starts them ([`work`]), counts what they finish, and ends when there is nothing left to do.
+//! Requests ([`handle`]) change what is live and wake the loop; they never wait for a run.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use lab::status::Best;
+use lab::{Entry, Event, EventId, RunId, Seconds, Status, Tag};
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
+
+mod begin;
+mod brief;
+mod carry;
+mod draft;
+mod handle;
+mod live;
+mod record;
+mod recover;
+mod setup;
+mod work;
+
+pub(crate) use live::Live;
+
+use crate::environment::Variables;
+use crate::executor::{Executor, Local};
+use crate::history::{History, Trial};
+use crate::journal::Journal;
+use crate::proposers::Proposer;
+use crate::shim::End as RunEnd;
+use crate::store::Store;
+use crate::{Paths, RunnerError, exit};
+use carry::Done;
+use work::Next;
+
+/// How a runner ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct End {
+    /// Why, in a sentence.
+    pub reason: String,
+    /// What kind of end it is.
+    pub cause: Cause,
+    /// How many experiments the last loop finished.
+    pub experiments: u64,
+    /// How many of them were kept.
+    pub kept: u64,
+}
+
+/// What kind of end it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// It did what it was told, or nothing was left to do.
+    Done,
+    /// Somebody stopped it.
+    Stopped,
+    /// The baseline fails.
+    Baseline,
+    /// Something failed that experiments cannot mend: the disk, git, `setup`, a proposer.
+    Failed,
+}
+
+impl End {
+    /// The exit code that the command line owes to it.
+    pub fn code(&self) -> u8 {
+        match self.cause {
+            Cause::Done | Cause::Stopped => exit::DONE,
+            Cause::Baseline => exit::BASELINE,
+            Cause::Failed => exit::FAILED,
+        }
+    }
+}
+
+/// The runner's hands.
+pub(crate) struct Engine {
+    pub(crate) root: PathBuf,
+    pub(crate) paths: Paths,
+    pub(crate) store: Store,
+    pub(crate) variables: Variables,
+    executor: Box<dyn Executor>,
+    /// The researcher's git name.
+    author: String,
+    /// This clone's id.
+    writer: String,
+    journal: Mutex<Journal>,
+    live: Mutex<Live>,
+    /// Something has changed that the loop may act on.
+    wake: Notify,
+    /// Whether everything that runs is to be ended at once.
+    cancel: watch::Sender<bool>,
+    /// The proposer of the current loop, with its name.
+    proposer: tokio::sync::Mutex<Option<(String, Box<dyn Proposer>)>>,
+    /// From a judgement to its record nobody else judges: the best must not move in between.
+    judging: tokio::sync::Mutex<()>,
+    /// One at a time: what reserves a number, begins or revives a loop.
+    reserving: tokio::sync::Mutex<()>,
+}
+
+/// What ends when it is dropped by the loop.
+type Carried = (u32, Trial, Result<Done, RunnerError>);
+
+impl Engine {
+    /// The engine of the lab that `root` is in, with its journal open.
+    pub(crate) async fn open(
+        paths: &Paths,
+        store: Store,
+        variables: Variables,
+        grace: Seconds,
+    ) -> Result<(Arc<Self>, History), RunnerError> {
+        let root = store.root().to_owned();
+        let (author, writer) = store.names().await?;
+        let (journal, contents) = Journal::open(&paths.journal())?;
+        let history = History::fold(&contents.entries);
+        let executor = Box::new(Local::new(&root, paths, store.clone(), &variables, grace));
+        let engine = Self {
+            root,
+            paths: paths.clone(),
+            store,
+            variables,
+            executor,
+            author,
+            writer,
+            journal: Mutex::new(journal),
+            live: Mutex::new(Live::new(&history, begin::last_told(paths))),
+            wake: Notify::new(),
+            cancel: watch::Sender::new(false),
+            proposer: tokio::sync::Mutex::new(None),
+            judging: tokio::sync::Mutex::new(()),
+            reserving: tokio::sync::Mutex::new(()),
+        };
+        Ok((Arc::new(engine), history))
+    }
+
+    pub(crate) fn live(&self) -> MutexGuard<'_, Live> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes an event to the journal.
+    fn write(&self, tag: &Tag, author: &str, event: Event) -> Result<Entry, RunnerError> {
+        let entry = Entry {
+            schema: lab::SCHEMA,
+            id: EventId(uuid::Uuid::now_v7()),
+            at: Timestamp::now(),
+            author: author.to_owned(),
+            tag: tag.clone(),
+            event,
+        };
+        tokio::task::block_in_place(|| {
+            self.journal.lock().unwrap_or_else(PoisonError::into_inner).append(&entry)
+        })?;
+        Ok(entry)
+    }
+
+    /// Writes an event to the journal, and to the ledger where it lasts. A ledger that cannot be written
+    /// now gets it at the next start.
+    async fn write_lasting(&self, tag: &Tag, author: &str, event: Event) -> Result<Entry, RunnerError> {
+        let entry = self.write(tag, author, event)?;
+        if entry.event.lasts()
+            && let Err(error) = self.store.append_event(entry.clone()).await
+        {
+            tracing::warn!(%error, event = entry.event.name(), "an event could not be written to the ledger");
+        }
+        Ok(entry)
+    }
+
+    /// Writes what happened to an experiment, and shows it.
+    fn advance(&self, trial: &mut Trial, event: Event) -> Result<(), RunnerError> {
+        // Nothing illegal reaches the journal.
+        crate::state::next(trial.state, &event)
+            .map_err(|illegal| RunnerError::Refused(illegal.to_string()))?;
+        let author = if trial.is_of_loop() { "overnight" } else { &trial.author };
+        let entry = self.write(&trial.tag, author, event)?;
+        trial.apply(&entry).map_err(|illegal| RunnerError::Refused(illegal.to_string()))?;
+        self.live().show(trial);
+        Ok(())
+    }
+
+    fn cancelled(&self) -> bool {
+        *self.cancel.borrow()
+    }
+
+    /// Returns once everything is to be ended at once.
+    async fn until_cancelled(&self) {
+        let mut cancel = self.cancel.subscribe();
+        // The sender lives as long as `self`.
+        let _ = cancel.wait_for(|cancel| *cancel).await;
+    }
+
+    /// Waits for the end of a run, and ends it where everything is to be ended.
+    async fn watch(&self, run: RunId) -> Option<RunEnd> {
+        let mut watch = self.executor.watch(run);
+        tokio::select! {
+            end = &mut watch => return end,
+            () = self.until_cancelled() => self.executor.cancel(run).await,
+        }
+        watch.await
+    }
+
+    /// Works until there is nothing left to do and `idle` is over.
+    pub(crate) async fn run(self: Arc<Self>, idle: Duration) -> Result<End, RunnerError> {
+        let mut tasks: JoinSet<Carried> = JoinSet::new();
+        let mut last: Option<End> = None;
+        loop {
+            let mut retry = Duration::from_secs(3600);
+            loop {
+                match self.next_work(!tasks.is_empty()).await {
+                    Ok(Next::Start { slot, trial, draft }) => {
+                        let engine = Arc::clone(&self);
+                        tasks.spawn(async move {
+                            let mut trial = *trial;
+                            let done = engine.carry(&mut trial, *draft).await;
+                            (slot, trial, done)
+                        });
+                    }
+                    Ok(Next::Wait) => break,
+                    Ok(Next::Retry(after)) => {
+                        retry = after;
+                        break;
+                    }
+                    Ok(Next::Ended(end)) => last = Some(end),
+                    Err(error) => {
+                        if let Some(end) = self.fail(&error) {
+                            last = Some(end);
+                        }
+                        retry = Duration::ZERO;
+                        break;
+                    }
+                }
+            }
+            if tasks.is_empty() && self.live().is_idle() {
+                self.cancel.send_replace(false);
+                match last {
+                    Some(end) => return Ok(end),
+                    None => retry = idle,
+                }
+            }
+            let wait = self.live().until_deadline().map_or(retry, |left| left.min(retry));
+            tokio::select! {
+                Some(done) = tasks.join_next() => match done {
+                    Ok((slot, trial, done)) => {
+                        if let Some(end) = self.finished(slot, &trial, done).await {
+                            last = Some(end);
+                        }
+                    }
+                    Err(error) => return Err(RunnerError::Refused(format!("an experiment's task ended badly: {error}"))),
+                },
+                () = self.wake.notified() => {}
+                () = tokio::time::sleep(wait) => {
+                    if tasks.is_empty() && last.is_none() && self.live().is_idle() && self.live().quiet_for(idle) {
+                        return Ok(self.live().nothing_done());
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes in how an experiment ended.
+    async fn finished(&self, slot: u32, trial: &Trial, done: Result<Done, RunnerError>) -> Option<End> {
+        self.live().free(slot, trial);
+        match done {
+            Ok(Done::Recorded { status, again }) => {
+                self.live().count(trial, status);
+                if trial.is_baseline() && status != Status::Keep {
+                    let reason = trial.judgement.as_ref().map_or_else(String::new, |j| j.reason.clone());
+                    return self.baseline_failed(&reason).await;
+                }
+                if again && let Err(error) = self.try_again(trial).await {
+                    tracing::warn!(%error, "a change that beat its parent could not be tried on the new best");
+                }
+                None
+            }
+            Ok(Done::Abandoned { nothing }) => {
+                self.live().abandoned(trial, nothing);
+                None
+            }
+            Err(error) => self.fail(&error),
+        }
+    }
+
+    /// Ends what cannot go on. Experiments stay in the journal where they are: the next start has them.
+    fn fail(&self, error: &RunnerError) -> Option<End> {
+        tracing::error!(%error, "the runner cannot go on");
+        let hint = error.hint().map(|hint| format!(" ({hint})")).unwrap_or_default();
+        let mut live = self.live();
+        live.problem = Some(error.to_string());
+        live.queue.clear();
+        if let Some(current) = &mut live.current {
+            current.end_with(format!("{error}{hint}"), Cause::Failed);
+            return None;
+        }
+        live.ended = Some(error.to_string());
+        Some(End { reason: error.to_string(), cause: Cause::Failed, experiments: 0, kept: 0 })
+    }
+
+    /// The baseline fails: no loop can work on this lab, and what people queued cannot be judged.
+    async fn baseline_failed(&self, reason: &str) -> Option<End> {
+        let reason = format!("the baseline fails: {reason}");
+        let queue: Vec<Trial> = {
+            let mut live = self.live();
+            live.problem = Some(reason.clone());
+            live.queue.drain(..).collect()
+        };
+        for mut trial in queue {
+            let event = Event::NotProposed { experiment: trial.id, reason: reason.clone() };
+            if let Err(error) = self.advance(&mut trial, event) {
+                tracing::warn!(%error, "a queued experiment could not be given up");
+            }
+            self.live().release(&trial);
+        }
+        let mut live = self.live();
+        if let Some(current) = &mut live.current {
+            current.end_with(reason, Cause::Baseline);
+            return None;
+        }
+        live.ended = Some(reason.clone());
+        Some(End { reason, cause: Cause::Baseline, experiments: 1, kept: 0 })
+    }
+
+    /// Shows what is the best now.
+    fn show_best(&self, tip: Option<&lab::Experiment>) {
+        self.live().best =
+            tip.and_then(|tip| Some(Best { number: tip.record.number, value: tip.record.value? }));
+    }
+}

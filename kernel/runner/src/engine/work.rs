@@ -1,0 +1,253 @@
+//! What to do next: the order of work, and the rules by which a loop ends.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use lab::{Direction, Lab, Tag};
+
+use super::draft::Draft;
+use super::{Cause, End, Engine};
+use crate::RunnerError;
+use crate::history::{BASELINE, Trial};
+use crate::state::State;
+use crate::store::Standing;
+
+/// How often a program that is broken is looked at again.
+const BROKEN: Duration = Duration::from_secs(1);
+
+/// What to do next.
+pub(super) enum Next {
+    /// Carry this experiment in this slot.
+    Start { slot: u32, trial: Box<Trial>, draft: Box<Draft> },
+    /// Nothing, until something happens.
+    Wait,
+    /// Nothing, but look again after a while.
+    Retry(Duration),
+    /// The loop has ended.
+    Ended(End),
+}
+
+impl Engine {
+    /// Decides what to do next; `busy` where an experiment is on.
+    pub(super) async fn next_work(&self, busy: bool) -> Result<Next, RunnerError> {
+        match self.queued().await? {
+            Next::Wait => {}
+            next => return Ok(next),
+        }
+        let rule = self.stop_rule();
+        if let Some((reason, cause)) = rule {
+            if let Some(current) = &mut self.live().current {
+                current.end_with(reason.clone(), cause);
+            }
+            if busy {
+                return Ok(Next::Wait);
+            }
+            return Ok(self.end_loop(&reason, cause).await?.map_or(Next::Wait, Next::Ended));
+        }
+        if !self.may_propose() {
+            return Ok(Next::Wait);
+        }
+        self.proposal().await
+    }
+
+    /// The next of what is queued, if a slot is free for it.
+    async fn queued(&self) -> Result<Next, RunnerError> {
+        let Some((slot, mut trial)) = self.take_queued() else { return Ok(Next::Wait) };
+        let put_back = |trial: Trial| self.live().queue.push_front(trial);
+        let draft = match self.draft_of(&trial).await {
+            Ok(draft) => draft,
+            Err(error) => {
+                self.live().slots[slot] = None;
+                put_back(trial);
+                return self.broken(error);
+            }
+        };
+        let judged_alone = trial.is_baseline() || trial.state == State::Judged || draft.breaks.is_some();
+        if !judged_alone && !trial.holds_slot() {
+            let standing = self.store.standing(&trial.tag, &draft.epoch).await?;
+            if standing.tip.is_none() {
+                // What it is to be compared with comes first.
+                self.live().slots[slot] = None;
+                let (tag, parent) = (trial.tag.clone(), trial.parent.clone());
+                put_back(trial);
+                return self.baseline(&tag, &draft, parent).await;
+            }
+        }
+        trial.slot = u32::try_from(slot).unwrap_or(0);
+        self.live().show(&trial);
+        self.live().problem = None;
+        Ok(Next::Start { slot: trial.slot, trial: Box::new(trial), draft: Box::new(draft) })
+    }
+
+    /// Takes a queued experiment and a slot for it: its own, where something of it may run there.
+    fn take_queued(&self) -> Option<(usize, Trial)> {
+        let mut live = self.live();
+        // A baseline is run alone: everything else waits for what it says.
+        let baseline = live.slots.iter().flatten().any(Trial::is_baseline);
+        let free = live.free_slot();
+        let index = live.queue.iter().position(|trial| {
+            if !live.may_go_on(trial) {
+                false
+            } else if trial.holds_slot() {
+                live.slots.get(trial.slot as usize).is_some_and(Option::is_none)
+            } else {
+                free.is_some() && !baseline
+            }
+        })?;
+        let trial = live.queue.remove(index)?;
+        let slot = if trial.holds_slot() { trial.slot as usize } else { free? };
+        live.take(slot, &trial);
+        Some((slot, trial))
+    }
+
+    /// Why the loop ends, if it does.
+    fn stop_rule(&self) -> Option<(String, Cause)> {
+        let live = self.live();
+        let current = live.current.as_ref()?;
+        if let Some(ending) = &current.ending {
+            return Some(ending.clone());
+        }
+        let counts = &current.counts;
+        if current.deadline.is_some_and(|deadline| Timestamp::now() >= deadline) {
+            return Some(("its time is over".to_owned(), Cause::Done));
+        }
+        if let Some(planned) = current.options.experiments.filter(|planned| counts.finished >= *planned) {
+            return Some((format!("it has done its {planned} experiments"), Cause::Done));
+        }
+        if let Some(most) = current.options.max_cost.filter(|most| counts.cost.usd >= *most) {
+            return Some((format!("proposing has cost ${:.2} of ${most:.2}", counts.cost.usd), Cause::Done));
+        }
+        None
+    }
+
+    /// Whether a new experiment may be begun now.
+    fn may_propose(&self) -> bool {
+        let live = self.live();
+        let Some(current) = &live.current else { return false };
+        let room = current
+            .options
+            .experiments
+            .is_none_or(|planned| current.counts.finished + live.in_flight() < planned);
+        room && !current.paused && !current.stopping && live.free_slot().is_some()
+    }
+
+    /// Begins an experiment of the loop.
+    async fn proposal(&self) -> Result<Next, RunnerError> {
+        let Some((tag, proposer, target)) = self.live().current.as_ref().map(|current| {
+            (current.options.tag.clone(), current.options.proposer.clone(), current.options.target)
+        }) else {
+            return Ok(Next::Wait);
+        };
+        let base = self.base().await?;
+        let draft = match self.draft(&base).await {
+            Ok(draft) => draft,
+            Err(error) => return self.broken(error),
+        };
+        let lab = draft.lab()?;
+        if self.live().problem.take().is_some() {
+            tracing::info!("the program can be read again");
+        }
+        let standing = self.store.standing(&tag, &draft.epoch).await?;
+        if let Some(rule) = rule_of_standing(&lab, &standing, target, self.crashes()) {
+            let (reason, cause) = rule;
+            if let Some(current) = &mut self.live().current {
+                current.end_with(reason, cause);
+            }
+            // The rule is applied by the next look, when nothing runs any more.
+            return Ok(if self.live().in_flight() > 0 { Next::Wait } else { Next::Retry(Duration::ZERO) });
+        }
+        let Some(tip) = standing.tip else {
+            return self.baseline(&tag, &draft, Some(base)).await;
+        };
+        self.show_best(Some(&tip));
+        self.reconcile(&tag, &tip).await?;
+        let trial = {
+            let _one = self.reserving.lock().await;
+            self.new_trial(&tag, &proposer, Some(tip.record.candidate.clone())).await?
+        };
+        Ok(self.begin_trial(trial, draft))
+    }
+
+    /// Begins a baseline, unless something else is on: it is run alone.
+    async fn baseline(
+        &self,
+        tag: &Tag,
+        draft: &Draft,
+        base: Option<lab::CommitId>,
+    ) -> Result<Next, RunnerError> {
+        if self.live().slots.iter().any(Option::is_some) {
+            return Ok(Next::Wait);
+        }
+        let base = match base {
+            Some(base) => base,
+            None => self.base().await?,
+        };
+        let candidate = self.baseline_commit(tag, draft, base).await?;
+        let mut trial = {
+            let _one = self.reserving.lock().await;
+            self.new_trial(tag, BASELINE, None).await?
+        };
+        trial.candidate = Some(candidate);
+        Ok(self.begin_trial(trial, draft.clone()))
+    }
+
+    fn begin_trial(&self, mut trial: Trial, draft: Draft) -> Next {
+        let mut live = self.live();
+        let Some(slot) = live.free_slot() else {
+            live.release(&trial);
+            return Next::Wait;
+        };
+        trial.slot = u32::try_from(slot).unwrap_or(0);
+        live.take(slot, &trial);
+        Next::Start { slot: trial.slot, trial: Box::new(trial), draft: Box::new(draft) }
+    }
+
+    fn crashes(&self) -> u32 {
+        self.live().current.as_ref().map_or(0, |current| current.counts.crashes)
+    }
+
+    /// A program that cannot be read now is no reason to end the night: the loop waits until it can.
+    fn broken(&self, error: RunnerError) -> Result<Next, RunnerError> {
+        let program = matches!(&error, RunnerError::Lab(_))
+            || matches!(&error, RunnerError::Io { path, .. } if path.ends_with("program.md"));
+        if !program {
+            return Err(error);
+        }
+        let mut live = self.live();
+        let problem = format!("waiting for the program to be mended: {error}");
+        if live.problem.as_ref() != Some(&problem) {
+            tracing::warn!(%error, "the program cannot be read");
+            live.problem = Some(problem);
+        }
+        Ok(Next::Retry(BROKEN))
+    }
+}
+
+/// The rules that look at the ledger: the target, and crashes in a row.
+fn rule_of_standing(
+    lab: &Lab,
+    standing: &Standing,
+    target: Option<f64>,
+    crashes: u32,
+) -> Option<(String, Cause)> {
+    let best = standing.tip.as_ref().and_then(|tip| tip.record.value);
+    if let (Some(target), Some(best)) = (target, best) {
+        let reached = match lab.direction {
+            Direction::Minimize => best <= target,
+            Direction::Maximize => best >= target,
+        };
+        if reached {
+            return Some((
+                format!("the target is reached: {} {best} (target {target})", lab.metric),
+                Cause::Done,
+            ));
+        }
+    }
+    if lab.crashes > 0 && crashes >= lab.crashes {
+        return Some((
+            format!("the last {crashes} experiments crashed or timed out: the lab may be broken"),
+            Cause::Failed,
+        ));
+    }
+    None
+}

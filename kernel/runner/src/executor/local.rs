@@ -1,0 +1,221 @@
+//! This machine's slots: a worktree each, a shim for each run.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use lab::{AtBudget, CommitId, Lab, RunId, Seconds};
+use nix::sys::signal::Signal;
+use tokio::process::{Child, Command};
+
+use super::{Executor, Fetched, Given, Kind, exists, folder, inputs};
+use crate::environment::Variables;
+use crate::processes::{self, MARK, Process};
+use crate::shim::{self, End, Job};
+use crate::store::Store;
+use crate::{Paths, RunnerError, machine};
+
+/// How often a run's folder is looked at while the run is on.
+const LOOK: Duration = Duration::from_millis(100);
+/// How long a shim may take to say that it has started.
+const START: Duration = Duration::from_secs(20);
+
+/// Slots on this machine.
+pub struct Local {
+    root: PathBuf,
+    paths: Paths,
+    store: Store,
+    variables: Variables,
+    gpus: Vec<String>,
+    grace: Seconds,
+    /// The shims that this runner started and nobody waits for yet.
+    children: Mutex<HashMap<RunId, Child>>,
+    /// The runs whose shims are children of this process and have not ended.
+    own: Mutex<HashSet<RunId>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Local {
+    /// Slots for the lab at `root`.
+    pub fn new(root: &Path, paths: &Paths, store: Store, variables: &Variables, grace: Seconds) -> Self {
+        Self {
+            root: root.to_owned(),
+            paths: paths.clone(),
+            store,
+            gpus: machine::gpus(variables.get("CUDA_VISIBLE_DEVICES")),
+            variables: variables.clone(),
+            grace,
+            children: Mutex::default(),
+            own: Mutex::default(),
+        }
+    }
+
+    fn environment(&self, lab: &Lab, given: Given) -> BTreeMap<String, String> {
+        let mut all = self.variables.allowed();
+        let mut set = |name: &str, value: String| all.insert(name.to_owned(), value);
+        set("OVERNIGHT_BUDGET_SECONDS", given.budget.0.to_string());
+        set("OVERNIGHT_SEED", given.seed.to_string());
+        set("OVERNIGHT_EXPERIMENT", given.number.to_string());
+        set("OVERNIGHT_SLOT", given.slot.to_string());
+        if let Some(name) = &lab.seed_env {
+            set(name, given.seed.to_string());
+        }
+        if !self.gpus.is_empty() {
+            set("CUDA_VISIBLE_DEVICES", self.gpus[given.slot as usize % self.gpus.len()].clone());
+        }
+        all
+    }
+
+    /// Copies the caches of slot 0 to a slot that has none: a real copy, for a shared build folder
+    /// would give one slot the other's candidate.
+    fn seed_caches(&self, slot: u32, lab: &Lab) -> Result<(), RunnerError> {
+        if slot == 0 {
+            return Ok(());
+        }
+        for cache in &lab.caches {
+            let cache = cache.trim_end_matches('/');
+            let (from, to) = (self.paths.tree(0).join(cache), self.paths.tree(slot).join(cache));
+            if !from.is_dir() || exists(&to) {
+                continue;
+            }
+            if let Some(parent) = to.parent() {
+                std::fs::create_dir_all(parent).map_err(RunnerError::io("create", parent))?;
+            }
+            // Under another name first, so that half a copy is never taken for a whole one.
+            let part = self.paths.slot(slot).join("seed");
+            let _ = std::fs::remove_dir_all(&part);
+            let copied = std::process::Command::new("cp")
+                .args(["-a", "--reflink=auto"])
+                .args([&from, &part])
+                .stdin(Stdio::null())
+                .output()
+                .map_err(RunnerError::io("copy", &from))?;
+            if copied.status.success() {
+                std::fs::rename(&part, &to).map_err(RunnerError::io("move", &part))?;
+            } else {
+                // Slot 0 was writing in it at that moment: this slot makes its own.
+                tracing::warn!(slot, cache, "slot 0's cache could not be copied; it is made anew");
+                let _ = std::fs::remove_dir_all(&part);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a shim that this runner started has not ended.
+    fn is_child(&self, run: RunId) -> bool {
+        lock(&self.own).contains(&run)
+    }
+
+    fn shim(&self, run: RunId) -> Option<Process> {
+        shim::process(&self.paths.run(run))
+    }
+}
+
+#[async_trait]
+impl Executor for Local {
+    async fn prepare(&self, slot: u32, candidate: &CommitId, lab: &Lab) -> Result<PathBuf, RunnerError> {
+        let tree = self.paths.tree(slot);
+        let kept: Vec<String> =
+            lab.caches.iter().chain(&lab.inputs).map(|path| path.trim_end_matches('/').to_owned()).collect();
+        self.store.worktree(&tree, candidate, &kept).await?;
+        inputs::link(&self.root, &tree, lab)?;
+        tokio::task::block_in_place(|| self.seed_caches(slot, lab))?;
+        Ok(tree)
+    }
+
+    fn job(&self, lab: &Lab, kind: Kind, given: Given) -> Option<Job> {
+        let command = match kind {
+            Kind::Build => lab.build.clone()?,
+            Kind::Run => lab.run.clone(),
+        };
+        Some(Job {
+            schema: lab::SCHEMA,
+            command,
+            folder: self.paths.tree(given.slot),
+            environment: self.environment(lab, given),
+            timeout: match kind {
+                Kind::Build => lab.build_timeout,
+                Kind::Run => lab.timeout,
+            },
+            stop_at: (kind == Kind::Run && lab.at_budget == AtBudget::Stop).then_some(given.budget),
+            grace: self.grace,
+            metrics: kind == Kind::Run,
+        })
+    }
+
+    async fn submit(&self, run: RunId, job: &Job) -> Result<(), RunnerError> {
+        let folder = self.paths.run(run);
+        let mut job = job.clone();
+        job.environment.insert(MARK.to_owned(), run.to_string());
+        let text = serde_json::to_vec(&job).map_err(|e| RunnerError::Protocol(e.to_string()))?;
+        crate::paths::write_whole(&folder.join("job.json"), &text)?;
+        let child = Command::new(&self.paths.program)
+            .arg("shim")
+            .arg(&folder)
+            .env_clear()
+            .envs(&job.environment)
+            .current_dir(&folder)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(|source| RunnerError::Spawn { program: self.paths.program.clone(), source })?;
+        lock(&self.children).insert(run, child);
+        lock(&self.own).insert(run);
+        Ok(())
+    }
+
+    async fn watch(&self, run: RunId) -> Option<End> {
+        let folder = self.paths.run(run);
+        // Another runner's shim is no child of this process: only its files and `/proc` tell of it.
+        let mut child = lock(&self.children).remove(&run);
+        let mut look = tokio::time::interval(LOOK);
+        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            let ended = async {
+                match &mut child {
+                    Some(child) => drop(child.wait().await),
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = ended => child = None,
+                _ = look.tick() => {}
+            }
+            // Asked before the file is looked for: a shim writes its end and then goes.
+            let living = child.is_some() || self.shim(run).is_some_and(Process::lives);
+            let end = shim::read_end(&folder);
+            if end.is_some() || !living {
+                lock(&self.own).remove(&run);
+                // Where the shim was killed, what it ran may be left.
+                tokio::task::block_in_place(|| processes::sweep(&[run.to_string()]));
+                return end;
+            }
+        }
+    }
+
+    async fn cancel(&self, run: RunId) {
+        // A shim that has not yet said who it is cannot be asked.
+        let until = tokio::time::Instant::now() + START;
+        while self.shim(run).is_none() && self.is_child(run) && tokio::time::Instant::now() < until {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        if let Some(shim) = self.shim(run) {
+            shim.signal(Signal::SIGTERM);
+        }
+    }
+
+    async fn fetch(&self, run: RunId) -> Result<Fetched, RunnerError> {
+        folder::fetch(&self.paths.run(run))
+    }
+
+    fn folder(&self, run: RunId) -> PathBuf {
+        self.paths.run(run)
+    }
+}

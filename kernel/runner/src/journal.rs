@@ -1,0 +1,186 @@
+//! The journal, `events.jsonl`: a write-ahead log, one [`Entry`] a line.
+//!
+//! Every entry is on disk before it is acted on. A line that a crash or a power cut tore is cut off
+//! when the journal is opened; a line that this version does not know is kept in the file and passed over.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use lab::Entry;
+
+use crate::RunnerError;
+
+/// The open journal; only the process that holds the lab's lock may have one.
+#[derive(Debug)]
+pub struct Journal {
+    file: File,
+    path: PathBuf,
+    length: u64,
+}
+
+/// What a journal holds.
+#[derive(Debug, Default)]
+pub struct Contents {
+    /// The entries, in the order in which they were written.
+    pub entries: Vec<Entry>,
+    /// How many whole lines this version could not read.
+    pub unknown: usize,
+    /// How many bytes of a torn last line there were.
+    pub torn: usize,
+}
+
+impl Journal {
+    /// Opens the journal at `path`, makes it where there is none, and mends a torn end.
+    ///
+    /// # Errors
+    /// [`RunnerError::Io`] where the file cannot be read or written.
+    pub fn open(path: &Path) -> Result<(Self, Contents), RunnerError> {
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).map_err(RunnerError::io("create", folder))?;
+        }
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(path)
+            .map_err(RunnerError::io("open", path))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map_err(RunnerError::io("read", path))?;
+        let (contents, whole) = parse(&bytes);
+        if contents.torn > 0 {
+            tracing::warn!(
+                bytes = contents.torn,
+                "the journal's last line was torn by a crash; it is cut off"
+            );
+            file.set_len(whole).map_err(RunnerError::io("mend", path))?;
+        }
+        file.seek(SeekFrom::Start(whole)).map_err(RunnerError::io("read", path))?;
+        file.sync_all().map_err(RunnerError::io("sync", path))?;
+        Ok((Self { file, path: path.to_owned(), length: whole }, contents))
+    }
+
+    /// Writes an entry and waits until it is on disk.
+    ///
+    /// # Errors
+    /// [`RunnerError::Io`], for instance where the disk is full; the journal is then as it was before.
+    pub fn append(&mut self, entry: &Entry) -> Result<(), RunnerError> {
+        let mut line = serde_json::to_vec(entry).map_err(|e| RunnerError::Protocol(e.to_string()))?;
+        line.push(b'\n');
+        let written = self.file.write_all(&line).and_then(|()| self.file.sync_data());
+        if let Err(source) = written {
+            // Half a line would glue itself to the next entry.
+            let _ = self.file.set_len(self.length);
+            let _ = self.file.seek(SeekFrom::Start(self.length));
+            return Err(RunnerError::Io { what: "write", path: self.path.clone(), source });
+        }
+        self.length += line.len() as u64;
+        Ok(())
+    }
+}
+
+/// Reads a journal that another process may be writing, without touching it.
+///
+/// # Errors
+/// [`RunnerError::Io`] where it is there and cannot be read; none at all reads as empty.
+pub fn read(path: &Path) -> Result<Contents, RunnerError> {
+    match std::fs::read(path) {
+        Ok(bytes) => Ok(parse(&bytes).0),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Contents::default()),
+        Err(e) => Err(RunnerError::io("read", path)(e)),
+    }
+}
+
+/// What `bytes` hold, and how many of them are whole lines.
+fn parse(bytes: &[u8]) -> (Contents, u64) {
+    let mut contents = Contents::default();
+    let mut whole = 0;
+    for line in bytes.split_inclusive(|b| *b == b'\n') {
+        let last = whole + line.len() == bytes.len();
+        let entry = serde_json::from_slice::<Entry>(line);
+        // After a power cut a file may end in zeros, with or without a line end among them.
+        let torn =
+            last && (!line.ends_with(b"\n") || serde_json::from_slice::<serde_json::Value>(line).is_err());
+        if torn {
+            contents.torn = line.len();
+            break;
+        }
+        match entry {
+            Ok(entry) => contents.entries.push(entry),
+            Err(_) if line.iter().all(u8::is_ascii_whitespace) => {}
+            Err(error) => {
+                tracing::debug!(%error, "a line of the journal is of a kind that this version does not know");
+                contents.unknown += 1;
+            }
+        }
+        whole += line.len();
+    }
+    (contents, whole as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use lab::{Event, EventId, Tag};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn entry(text: &str) -> Entry {
+        Entry {
+            schema: lab::SCHEMA,
+            id: EventId(uuid::Uuid::now_v7()),
+            at: jiff::Timestamp::UNIX_EPOCH,
+            author: "ada".to_owned(),
+            tag: Tag::default(),
+            event: Event::Steered { text: text.to_owned() },
+        }
+    }
+
+    #[test]
+    fn unknown_events_are_kept_and_passed_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("events.jsonl");
+        let (mut journal, _) = Journal::open(&path).unwrap();
+        journal.append(&entry("a")).unwrap();
+        drop(journal);
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes.extend_from_slice(b"{\"schema\":9,\"event\":\"from_the_future\"}\nnot json at all\n");
+        std::fs::write(&path, &bytes).unwrap();
+
+        let (mut journal, _) = Journal::open(&path).unwrap();
+        journal.append(&entry("b")).unwrap();
+        let contents = read(&path).unwrap();
+        assert_eq!(contents.entries.len(), 2);
+        assert!(std::fs::read_to_string(&path).unwrap().contains("from_the_future"));
+    }
+
+    proptest! {
+        /// Wherever a crash cuts the file, the whole lines before the cut are read and the journal goes on.
+        #[test]
+        fn a_torn_line_is_cut_off(texts in proptest::collection::vec("[a-zé\"\\n]{0,12}", 1..6), cut in 0usize..2000) {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("events.jsonl");
+            let (mut journal, _) = Journal::open(&path).unwrap();
+            for text in &texts {
+                journal.append(&entry(text)).unwrap();
+            }
+            drop(journal);
+            let bytes = std::fs::read(&path).unwrap();
+            let cut = cut.min(bytes.len());
+            std::fs::write(&path, &bytes[..cut]).unwrap();
+            let whole = bytes[..cut].iter().filter(|b| **b == b'\n').count();
+
+            let (mut journal, contents) = Journal::open(&path).unwrap();
+            prop_assert_eq!(contents.entries.len(), whole);
+            journal.append(&entry("after")).unwrap();
+            let contents = read(&path).unwrap();
+            prop_assert_eq!(contents.entries.len(), whole + 1);
+            prop_assert_eq!((contents.torn, contents.unknown), (0, 0));
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! Where the runner keeps things, as values that the binary decides.
+
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use lab::RunId;
+use sha2::{Digest, Sha256};
+
+/// The folders of one lab and the program that runs its shims.
+#[derive(Clone, Debug)]
+pub struct Paths {
+    /// State that must last: `<git common dir>/overnight`, see `Ledger::state_dir`.
+    pub state: PathBuf,
+    /// Worktrees and run folders: `$XDG_CACHE_HOME/overnight/<repository>-<hash>`.
+    pub cache: PathBuf,
+    /// Sockets; only its owner may enter it.
+    pub runtime: PathBuf,
+    /// The executable that understands `shim DIR` (it calls [`shim::run`](crate::shim::run)).
+    pub program: PathBuf,
+}
+
+impl Paths {
+    /// The runner's socket: the same for every process that works on this lab, and short enough for
+    /// a Unix socket (107 bytes) wherever `runtime` is at most 85 bytes long.
+    pub fn socket(&self) -> PathBuf {
+        let digest = Sha256::digest(self.state.as_os_str().as_bytes());
+        self.runtime.join(format!("{}.sock", hex::encode(&digest[..8])))
+    }
+
+    /// The journal: every event of every loop of this clone.
+    pub fn journal(&self) -> PathBuf {
+        self.state.join("events.jsonl")
+    }
+
+    /// The file that the runner locks.
+    pub fn lock(&self) -> PathBuf {
+        self.state.join("runner.lock")
+    }
+
+    /// The folder of one run: `job.json`, `log`, `metrics.jsonl`, `end.json`, `shim.pid`.
+    pub fn run(&self, run: RunId) -> PathBuf {
+        self.cache.join("runs").join(run.to_string())
+    }
+
+    /// The folder of a slot; its worktree is `tree` in it.
+    pub fn slot(&self, slot: u32) -> PathBuf {
+        self.cache.join("slots").join(slot.to_string())
+    }
+
+    /// The worktree of a slot.
+    pub fn tree(&self, slot: u32) -> PathBuf {
+        self.slot(slot).join("tree")
+    }
+
+    /// The worktree in which a `command:` proposer edits.
+    pub fn proposal(&self) -> PathBuf {
+        self.cache.join("proposer").join("tree")
+    }
+
+    /// What an experiment was begun with, so that it can be finished by another runner.
+    pub(crate) fn draft(&self, experiment: lab::ExperimentId) -> PathBuf {
+        self.state.join("drafts").join(format!("{experiment}.json"))
+    }
+
+    /// What the current loop was told.
+    pub(crate) fn plan(&self) -> PathBuf {
+        self.state.join("loop.json")
+    }
+
+    /// Says that `setup` ran, and which.
+    pub(crate) fn setup_stamp(&self) -> PathBuf {
+        self.state.join("setup")
+    }
+}
+
+/// Writes a file so that it is there whole or not at all, also after a power cut.
+pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), crate::RunnerError> {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+
+    let folder = path.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder).map_err(crate::RunnerError::io("create", folder))?;
+    let part = path.with_extension("part");
+    let write = || -> std::io::Result<()> {
+        let mut file =
+            std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&part)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        std::fs::rename(&part, path)?;
+        std::fs::File::open(folder)?.sync_all()
+    };
+    write().map_err(crate::RunnerError::io("write", path))
+}

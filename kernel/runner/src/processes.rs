@@ -1,0 +1,159 @@
+//! Processes, by `/proc`: who lives, who descends from whom, and who carries a run's mark.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde::{Deserialize, Serialize};
+
+/// The environment variable by which a run's processes are known.
+pub const MARK: &str = "OVERNIGHT_RUN";
+
+/// A process that cannot be mistaken for a later one with the same id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Process {
+    /// Its id.
+    pub pid: i32,
+    /// When it started, in clock ticks since the machine's boot.
+    pub start: u64,
+}
+
+/// One line of `/proc/<pid>/stat`, as far as it is needed.
+#[derive(Clone, Copy, Debug)]
+struct Stat {
+    parent: i32,
+    start: u64,
+    dead: bool,
+}
+
+impl Process {
+    /// This process.
+    pub fn current() -> Self {
+        let pid = std::process::id() as i32;
+        Self { pid, start: stat(pid).map_or(0, |stat| stat.start) }
+    }
+
+    /// Whether it is still there (and not merely waiting to be reaped).
+    pub fn lives(self) -> bool {
+        stat(self.pid).is_some_and(|stat| !stat.dead && stat.start == self.start)
+    }
+
+    /// Sends it a signal, if it is still there.
+    pub fn signal(self, signal: Signal) {
+        if self.lives() {
+            let _ = kill(Pid::from_raw(self.pid), signal);
+        }
+    }
+}
+
+fn stat(pid: i32) -> Option<Stat> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The second field is the name in brackets, which may hold anything, brackets too.
+    let rest = text.rsplit_once(')')?.1;
+    let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
+    Some(Stat {
+        dead: matches!(*fields.first()?, "Z" | "X"),
+        parent: fields.get(1)?.parse().ok()?,
+        start: fields.get(19)?.parse().ok()?,
+    })
+}
+
+fn all() -> Vec<i32> {
+    let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
+    entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+}
+
+/// Every living process below `ancestor`, itself not among them.
+pub(crate) fn descendants(ancestor: i32) -> Vec<i32> {
+    let stats: HashMap<i32, Stat> = all().into_iter().filter_map(|pid| Some((pid, stat(pid)?))).collect();
+    let mut children: HashMap<i32, Vec<i32>> = HashMap::new();
+    for (pid, stat) in &stats {
+        children.entry(stat.parent).or_default().push(*pid);
+    }
+    let mut found = Vec::new();
+    let mut next = vec![ancestor];
+    while let Some(pid) = next.pop() {
+        for child in children.get(&pid).into_iter().flatten() {
+            if !stats[child].dead {
+                found.push(*child);
+            }
+            next.push(*child);
+        }
+    }
+    found
+}
+
+/// Every living process, this one apart, whose environment marks it as part of one of `runs`.
+pub(crate) fn marked(runs: &[String]) -> Vec<i32> {
+    let own = std::process::id() as i32;
+    if runs.is_empty() {
+        return Vec::new();
+    }
+    all()
+        .into_iter()
+        .filter(|pid| *pid != own)
+        .filter(|pid| {
+            let Ok(environment) = std::fs::read(Path::new("/proc").join(pid.to_string()).join("environ"))
+            else {
+                return false;
+            };
+            environment.split(|b| *b == 0).any(|pair| {
+                std::str::from_utf8(pair)
+                    .ok()
+                    .and_then(|pair| pair.strip_prefix(MARK)?.strip_prefix('='))
+                    .is_some_and(|value| runs.iter().any(|run| run == value))
+            })
+        })
+        .collect()
+}
+
+/// Kills every process that is marked as part of one of `runs`, again and again until none is left.
+///
+/// Returns how many were found at first.
+pub(crate) fn sweep(runs: &[String]) -> usize {
+    let first = marked(runs);
+    let found = first.len();
+    let mut left = first;
+    let start = Instant::now();
+    // What hangs in the kernel cannot be killed; it is left to it after a while.
+    while !left.is_empty() && start.elapsed() < Duration::from_secs(5) {
+        for pid in &left {
+            let _ = kill(Pid::from_raw(*pid), Signal::SIGKILL);
+        }
+        std::thread::sleep(Duration::from_millis(2));
+        left = marked(runs);
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn a_marked_process_is_found_and_swept() {
+        let mark = uuid::Uuid::now_v7().to_string();
+        let mut child = std::process::Command::new("sh")
+            .args(["-c", "sleep 300 & wait"])
+            .env(MARK, &mark)
+            .spawn()
+            .unwrap();
+        // The mark is there as soon as `sh` has been executed, which `spawn` waits for.
+        assert!(!marked(std::slice::from_ref(&mark)).is_empty());
+        assert!(descendants(std::process::id() as i32).contains(&(child.id() as i32)));
+        assert!(sweep(std::slice::from_ref(&mark)) >= 1);
+        child.wait().unwrap();
+        assert!(marked(&[mark]).is_empty());
+    }
+
+    #[test]
+    fn a_process_is_known_by_its_start() {
+        let current = Process::current();
+        assert!(current.lives());
+        assert!(!Process { start: current.start + 1, ..current }.lives());
+    }
+}

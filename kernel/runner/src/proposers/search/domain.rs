@@ -1,0 +1,197 @@
+//! What a constant may become: read from its comment, or guessed from its value and name.
+
+use super::{Literal, Value};
+
+/// The values that a constant may take, each at a place: an index for a choice, from 0 to 1 for a range.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Domain {
+    /// One of these.
+    Choice(Vec<Value>),
+    /// A number of a range.
+    Range {
+        /// The lowest.
+        low: f64,
+        /// The highest.
+        high: f64,
+        /// How places are spread over it.
+        scale: Scale,
+        /// Whether only whole numbers are meant.
+        whole: bool,
+    },
+}
+
+/// How places are spread over a range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scale {
+    /// Evenly.
+    Linear,
+    /// By the logarithm.
+    Log,
+    /// By the logarithm of the distance from 1: for what is nearly 1, such as a momentum.
+    NearOne,
+}
+
+impl Scale {
+    fn forth(self, x: f64) -> f64 {
+        match self {
+            Self::Linear => x,
+            Self::Log => x.ln(),
+            Self::NearOne => -(1.0 - x).ln(),
+        }
+    }
+
+    fn back(self, y: f64) -> f64 {
+        match self {
+            Self::Linear => y,
+            Self::Log => y.exp(),
+            Self::NearOne => 1.0 - (-y).exp(),
+        }
+    }
+}
+
+impl Domain {
+    /// The domain of a constant; `None` where it is not to be changed.
+    pub fn of(name: &str, literal: &Literal, comment: &str) -> Option<Self> {
+        if comment.split(|c: char| !c.is_ascii_alphanumeric()).next() == Some("fixed") {
+            return None;
+        }
+        if let Some((_, list)) = comment.split_once("one of:") {
+            let choices: Vec<Value> = list
+                .split(',')
+                .filter_map(|choice| choice_like(literal, choice.trim().trim_end_matches('.')))
+                .collect();
+            return (choices.len() > 1).then_some(Self::Choice(choices));
+        }
+        if let Some(range) = declared(literal, comment) {
+            return Some(range);
+        }
+        guess(name, &literal.value)
+    }
+
+    /// How many places a choice has; `None` for a range.
+    pub fn choices(&self) -> Option<usize> {
+        match self {
+            Self::Choice(values) => Some(values.len()),
+            Self::Range { .. } => None,
+        }
+    }
+
+    /// Whether a value is one of its values.
+    pub fn holds(&self, value: &Value) -> bool {
+        match self {
+            Self::Choice(values) => values.contains(value),
+            Self::Range { low, high, .. } => value.number().is_some_and(|x| (*low..=*high).contains(&x)),
+        }
+    }
+
+    /// The place of a value; the nearest one for a value outside.
+    pub fn place(&self, value: &Value) -> f64 {
+        match self {
+            Self::Choice(values) => values.iter().position(|v| v == value).unwrap_or(0) as f64,
+            Self::Range { low, high, scale, .. } => {
+                let x = value.number().unwrap_or(*low).clamp(*low, *high);
+                let (from, to) = (scale.forth(*low), scale.forth(*high));
+                ((scale.forth(x) - from) / (to - from)).clamp(0.0, 1.0)
+            }
+        }
+    }
+
+    /// The value at a place, rounded as a person would write it.
+    pub fn value(&self, place: f64) -> Value {
+        match self {
+            Self::Choice(values) => {
+                let index = (place.max(0.0) as usize).min(values.len().saturating_sub(1));
+                values[index].clone()
+            }
+            Self::Range { low, high, scale, whole } => {
+                let (from, to) = (scale.forth(*low), scale.forth(*high));
+                let x = scale.back(from + place.clamp(0.0, 1.0) * (to - from));
+                if *whole {
+                    return Value::Int(x.round().clamp(*low, *high) as i64);
+                }
+                let digit = match scale {
+                    Scale::Linear => (high - low) / 20.0,
+                    Scale::Log => x.abs() / 10.0,
+                    Scale::NearOne => (1.0 - x) / 10.0,
+                };
+                Value::Float(round(x, digit).clamp(*low, *high))
+            }
+        }
+    }
+}
+
+/// `x` to the decimal place of `digit`, exactly as its decimal digits read.
+fn round(x: f64, digit: f64) -> f64 {
+    let places = -(digit.log10().floor());
+    if !places.is_finite() {
+        return x;
+    }
+    let exponent = places as i32;
+    if exponent > 0 {
+        format!("{x:.*}", exponent as usize).parse().unwrap_or(x)
+    } else {
+        let unit = 10f64.powi(-exponent);
+        (x / unit).round() * unit
+    }
+}
+
+/// A choice of the same kind as the literal; a string may stand without quotes.
+fn choice_like(literal: &Literal, choice: &str) -> Option<Value> {
+    let read = Literal::parse(choice).map(|literal| literal.value);
+    match (&literal.value, read) {
+        (Value::Int(_), Some(value @ Value::Int(_)))
+        | (Value::Bool(_), Some(value @ Value::Bool(_)))
+        | (Value::Text(_), Some(value @ Value::Text(_))) => Some(value),
+        (Value::Float(_), Some(value)) => value.number().map(Value::Float),
+        (Value::Text(_), _) if !choice.is_empty() && !choice.contains(['"', '\'', '\\']) => {
+            Some(Value::Text(choice.to_owned()))
+        }
+        _ => None,
+    }
+}
+
+/// A range that the comment gives: `1e-4..1e-1 log`, `0.0..=0.5`.
+fn declared(literal: &Literal, comment: &str) -> Option<Domain> {
+    literal.value.number()?;
+    let at = comment.find("..")?;
+    let low = comment[..at].rsplit([' ', '\t', ',', '(', '[', ':']).next()?;
+    let high = comment[at..].trim_start_matches(['.', '=']);
+    let high = high.split([' ', '\t', ',', ';', ')', ']']).next()?.trim_end_matches('.');
+    let number = |text: &str| Literal::parse(text).and_then(|literal| literal.value.number());
+    let (low, high) = (number(low)?, number(high)?);
+    let log = comment[at..].split(|c: char| !c.is_ascii_alphanumeric()).any(|word| word == "log");
+    let scale = if log && low > 0.0 { Scale::Log } else { Scale::Linear };
+    (low < high).then(|| Domain::Range { low, high, scale, whole: matches!(literal.value, Value::Int(_)) })
+}
+
+/// What a researcher would try first for a constant without a comment.
+fn guess(name: &str, value: &Value) -> Option<Domain> {
+    let range = |low: f64, high: f64, scale| Some(Domain::Range { low, high, scale, whole: false });
+    match value {
+        Value::Bool(_) => Some(Domain::Choice(vec![Value::Bool(false), Value::Bool(true)])),
+        // A string may mean anything: only its comment can say what.
+        Value::Text(_) => None,
+        Value::Int(n) if *n >= 2 && (*n as u64).is_power_of_two() => {
+            let near = [n / 4, n / 2, *n, n.checked_mul(2)?, n.checked_mul(4)?];
+            Some(Domain::Choice(near.into_iter().filter(|n| *n >= 1).map(Value::Int).collect()))
+        }
+        Value::Int(0) => None,
+        Value::Int(n) => {
+            let (a, b) = (*n as f64 * 0.5, *n as f64 * 2.0);
+            let (low, high) = (a.min(b), a.max(b));
+            let low = if *n > 0 { low.max(1.0).floor() } else { low };
+            Some(Domain::Range { low, high: high.ceil(), scale: Scale::Linear, whole: true })
+        }
+        Value::Float(x) if *x == 0.0 => {
+            let drop = name.contains("DROP");
+            range(0.0, if drop { 0.3 } else { 0.1 }, Scale::Linear)
+        }
+        // 0.9 and 0.95 are a momentum's or an average's: what matters is the distance from 1.
+        Value::Float(x) if (0.8..1.0).contains(x) => {
+            let distance = 1.0 - x;
+            range(1.0 - (distance * 4.0).min(0.5), 1.0 - distance / 4.0, Scale::NearOne)
+        }
+        Value::Float(x) if *x > 0.0 && *x < 1.0 => range(x / 4.0, x * 4.0, Scale::Log),
+        Value::Float(x) => range((x * 0.5).min(x * 2.0), (x * 0.5).max(x * 2.0), Scale::Linear),
+    }
+}

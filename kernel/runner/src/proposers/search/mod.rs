@@ -1,0 +1,220 @@
+//! The `search` proposer: the declared constants of the editable files are a search space.
+//!
+//! ```
+//! use runner::proposers::search::{Language, constants};
+//!
+//! let text = "const DEPTH: usize = 4; // one of: 4, 6, 8\nconst RATE: f64 = 1e-3; // 1e-4..1e-1 log\n";
+//! let names: Vec<String> = constants(text, Language::Rust).into_iter().map(|c| c.name).collect();
+//! assert_eq!(names, ["DEPTH", "RATE"]);
+//! ```
+//!
+//! A comment on the constant's line says what it may become; without one a scale is guessed from its
+//! value and name:
+//!
+//! | comment | meaning |
+//! |---|---|
+//! | `1e-4..1e-1 log` | between the two, on a logarithmic scale |
+//! | `0.0..0.5` | between the two |
+//! | `one of: 4, 6, 8` | one of these |
+//! | `fixed` | never changed |
+//!
+//! Each proposal changes one to three constants of the best candidate. Everything that was tried in
+//! the epoch is read from the ledger each time, so the optimizer has no state of its own, and the same
+//! ledger, seed and number give the same proposal.
+
+use std::collections::{BTreeMap, HashMap};
+
+use async_trait::async_trait;
+use lab::{CommitId, Cost};
+use ledger::Edit;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+
+mod constants;
+mod domain;
+mod literal;
+mod optimizer;
+
+pub use constants::{Constant, Language, constants};
+pub use domain::Domain;
+pub use literal::{Literal, Value};
+
+use super::{Brief, Proposal, ProposeError, Proposer, ReadFile};
+
+/// How many of the latest trials the optimizer learns from.
+const MEMORY: usize = 400;
+/// How many points are drawn before the space is called exhausted.
+const DRAWS: usize = 300;
+
+/// The values of a candidate's constants, by path and name.
+type Values = HashMap<(String, String), Value>;
+
+/// Searches over the constants of the editable files.
+pub struct Search {
+    read: ReadFile,
+    /// What was read of each candidate: small, where its files would not be.
+    known: HashMap<CommitId, Values>,
+}
+
+/// One constant of one file.
+struct Parameter {
+    path: String,
+    constant: Constant,
+}
+
+impl Search {
+    /// A search that reads earlier candidates by `read`.
+    pub fn new(read: ReadFile) -> Self {
+        Self { read, known: HashMap::new() }
+    }
+
+    /// The names of what it would search over.
+    ///
+    /// # Errors
+    /// Says why there is nothing.
+    pub fn space(files: &BTreeMap<String, Vec<u8>>) -> Result<Vec<String>, String> {
+        let names: Vec<String> = parameters(files).into_iter().map(|p| p.constant.name).collect();
+        if !names.is_empty() {
+            return Ok(names);
+        }
+        let paths: Vec<&str> = files.keys().map(String::as_str).collect();
+        let place = if paths.is_empty() { "no editable file".to_owned() } else { paths.join(", ") };
+        Err(format!(
+            "there is no constant to search over in {place}: declare some, as `const DEPTH: usize = 8;` in Rust or \
+             `DEPTH = 8` at the top level in Python (a comment `// fixed` takes one out), or use another proposer"
+        ))
+    }
+
+    fn values(&mut self, commit: &CommitId, paths: &[String]) -> &Values {
+        if !self.known.contains_key(commit) {
+            let mut values = Values::new();
+            for path in paths {
+                let Some(text) = (self.read)(commit, path).and_then(|bytes| String::from_utf8(bytes).ok())
+                else {
+                    continue;
+                };
+                let Some(language) = Language::of(path) else { continue };
+                for constant in constants(&text, language) {
+                    values.insert((path.clone(), constant.name), constant.literal.value);
+                }
+            }
+            self.known.insert(commit.clone(), values);
+        }
+        &self.known[commit]
+    }
+}
+
+#[async_trait]
+impl Proposer for Search {
+    async fn propose(&mut self, brief: &Brief) -> Result<Proposal, ProposeError> {
+        tokio::task::block_in_place(|| self.search(brief))
+    }
+}
+
+impl Search {
+    fn search(&mut self, brief: &Brief) -> Result<Proposal, ProposeError> {
+        Self::space(&brief.files).map_err(ProposeError::Nothing)?;
+        let parameters = parameters(&brief.files);
+        let paths: Vec<String> = brief.files.keys().cloned().collect();
+        let domains: Vec<Domain> = parameters.iter().map(|p| p.constant.domain.clone()).collect();
+        let best: Vec<f64> =
+            parameters.iter().map(|p| p.constant.domain.place(&p.constant.literal.value)).collect();
+
+        let mut tried: Vec<Vec<Option<Value>>> = Vec::new();
+        let mut trials = Vec::new();
+        let judged = brief.trials.iter().map(|(commit, value)| (commit, *value, true));
+        let running = brief.in_flight.iter().map(|commit| (commit, None, false));
+        for (commit, value, judged) in judged.chain(running) {
+            let values = self.values(commit, &paths);
+            let point: Vec<Option<Value>> = parameters
+                .iter()
+                .map(|p| values.get(&(p.path.clone(), p.constant.name.clone())).cloned())
+                .collect();
+            if judged {
+                let place = |(value, domain): (&Option<Value>, &Domain)| {
+                    value
+                        .as_ref()
+                        .filter(|value| domain.holds(value))
+                        .map_or(f64::NAN, |value| domain.place(value))
+                };
+                trials.push((point.iter().zip(&domains).map(place).collect(), value));
+            }
+            tried.push(point);
+        }
+        let trials = optimizer::costs(&trials[trials.len().saturating_sub(MEMORY)..], brief.direction);
+
+        let seed = brief.seed ^ (brief.number << 16) ^ (u64::from(brief.attempt) << 56);
+        let mut random = StdRng::seed_from_u64(seed);
+        for _ in 0..DRAWS {
+            let point = optimizer::suggest(&domains, &best, &trials, &mut random);
+            let values: Vec<Value> = point
+                .iter()
+                .zip(&best)
+                .zip(&parameters)
+                // What was not moved keeps its literal to the last digit.
+                .map(|((at, from), p)| {
+                    if at.to_bits() == from.to_bits() {
+                        p.constant.literal.value.clone()
+                    } else {
+                        p.constant.literal.written(&p.constant.domain.value(*at))
+                    }
+                })
+                .collect();
+            let same =
+                |point: &Vec<Option<Value>>| point.iter().zip(&values).all(|(a, b)| a.as_ref() == Some(b));
+            let unchanged =
+                parameters.iter().zip(&values).all(|(p, value)| p.constant.literal.value == *value);
+            if unchanged || tried.iter().any(same) {
+                continue;
+            }
+            return Ok(write(brief, &parameters, &values));
+        }
+        Err(ProposeError::Nothing(format!(
+            "every combination of its {} constants has been tried",
+            parameters.len()
+        )))
+    }
+}
+
+fn parameters(files: &BTreeMap<String, Vec<u8>>) -> Vec<Parameter> {
+    let mut found = Vec::new();
+    for (path, bytes) in files {
+        let (Some(language), Ok(text)) = (Language::of(path), std::str::from_utf8(bytes)) else { continue };
+        for constant in constants(text, language) {
+            found.push(Parameter { path: path.clone(), constant });
+        }
+    }
+    found
+}
+
+/// The parent's files with new literals, and what was changed in words.
+fn write(brief: &Brief, parameters: &[Parameter], values: &[Value]) -> Proposal {
+    let mut edits: BTreeMap<&str, Vec<u8>> = BTreeMap::new();
+    let mut said = Vec::new();
+    // From the end of each file to its beginning, so that the places stay true.
+    for (parameter, value) in parameters.iter().zip(values).rev() {
+        let Constant { name, literal, span, .. } = &parameter.constant;
+        if literal.value == *value {
+            continue;
+        }
+        let text = literal.write(value);
+        let file = edits
+            .entry(&parameter.path)
+            .or_insert_with(|| brief.files.get(&parameter.path).cloned().unwrap_or_default());
+        file.splice(span.clone(), text.bytes());
+        said.push(format!("{name} {} → {text}", literal.source));
+    }
+    said.reverse();
+    Proposal {
+        edits: edits
+            .into_iter()
+            .map(|(path, content)| Edit { path: path.to_owned(), content: Some(content) })
+            .collect(),
+        hypothesis: said.join(", "),
+        cost: Cost::default(),
+        note: None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

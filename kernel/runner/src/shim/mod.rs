@@ -1,0 +1,68 @@
+//! The shim: a small process between the runner and a run, so that the run outlives the runner.
+//!
+//! It starts the command of a run folder's `job.json` in a session of its own, reads what it prints
+//! (metrics as they come, the log bounded), holds its timeout, ends its whole process tree, and says
+//! in `end.json` how it ended. It talks to nobody: a runner looks at the folder, and another runner
+//! may do so after the first one died.
+//!
+//! | file | what |
+//! |---|---|
+//! | `job.json` | [`Job`]: what to do, written by the runner |
+//! | `shim.pid` | [`Process`]: this process; made once, so that a folder is never run twice |
+//! | `log` | what the command printed: 4 MiB from its beginning, 4 MiB up to its end |
+//! | `metrics.jsonl` | one [`Row`](lab::metrics::Row) a line, as they are printed |
+//! | `end.json` | [`End`], by rename, when nothing of the run is left |
+
+use std::io;
+use std::path::Path;
+
+mod job;
+mod log;
+mod process;
+mod rows;
+mod tree;
+mod watch;
+
+pub use job::{End, Job, JobError, read_end, read_job};
+
+use crate::processes::Process;
+
+/// Runs the job in `folder` to its end. Returns 0 where an `end.json` says how it ended, 1 otherwise.
+pub fn run(folder: &Path) -> i32 {
+    // A session of its own: neither a terminal's hangup nor a signal to the runner's group reaches it.
+    let _ = nix::unistd::setsid();
+    match try_run(folder) {
+        Ok(()) => 0,
+        Err(error) => {
+            // Nobody reads a shim's output; the folder is the only place where it can be told.
+            let _ = std::fs::write(folder.join("shim.error"), format!("{error}\n"));
+            1
+        }
+    }
+}
+
+fn try_run(folder: &Path) -> io::Result<()> {
+    let job = read_job(folder).map_err(io::Error::other)?;
+    take(folder)?;
+    let end = match watch::watch(&job, folder) {
+        Ok(end) => end,
+        Err(error) => End::failed(format!("the run could not be started: {error}")),
+    };
+    job::write_end(folder, &end)
+}
+
+/// Makes `shim.pid`, or fails where another shim has made it before.
+fn take(folder: &Path) -> io::Result<()> {
+    let process = Process::current();
+    let own = folder.join(format!("shim.pid.{}", process.pid));
+    std::fs::write(&own, serde_json::to_vec(&process).map_err(io::Error::other)?)?;
+    // A link is made whole or not at all, and never over another.
+    let taken = std::fs::hard_link(&own, folder.join("shim.pid"));
+    std::fs::remove_file(&own)?;
+    taken
+}
+
+/// The shim of `folder`, where it has started.
+pub(crate) fn process(folder: &Path) -> Option<Process> {
+    serde_json::from_slice(&std::fs::read(folder.join("shim.pid")).ok()?).ok()
+}

@@ -1,0 +1,159 @@
+//! What a runner is doing, and what the journal says where none runs.
+
+use jiff::Timestamp;
+use lab::status::{LoopState, LoopStatus, SlotStatus};
+use lab::{Cost, Seconds};
+
+use crate::engine::{Engine, Live};
+use crate::executor::folder;
+use crate::history::{History, LoopSoFar, Trial};
+use crate::state::State;
+use crate::{Paths, RunnerError, journal};
+
+impl Engine {
+    /// What this runner is doing now.
+    pub(crate) fn status(&self) -> LoopStatus {
+        let mut status = self.live().status();
+        // The files are read without holding up the loop.
+        for (slot, run) in &status.1 {
+            if let (Some(slot), Some(run)) = (status.0.slots.get_mut(*slot), run) {
+                slot.last = folder::last(&self.paths.run(*run));
+            }
+        }
+        status.0.pid = Some(Self::pid());
+        status.0
+    }
+}
+
+type Running = Vec<(usize, Option<lab::RunId>)>;
+
+impl Live {
+    fn status(&self) -> (LoopStatus, Running) {
+        let now = Timestamp::now();
+        let mut running = Vec::new();
+        let mut slots: Vec<SlotStatus> = Vec::new();
+        for (index, trial) in self.slots.iter().enumerate() {
+            if trial.is_none() && index >= self.width() {
+                continue;
+            }
+            let shown =
+                trial.as_ref().map_or_else(|| self.empty(index, now), |trial| self.full(trial, index, now));
+            if let Some(trial) = trial.as_ref().filter(|trial| trial.state == State::Running) {
+                running.push((slots.len(), trial.run));
+            }
+            slots.push(shown);
+        }
+        let current = self.current.as_ref();
+        let counts = current.map(|current| current.counts).unwrap_or_default();
+        let status = LoopStatus {
+            schema: lab::SCHEMA,
+            state: self.state(),
+            tag: self.tag.clone(),
+            pid: None,
+            since: current.map(|current| current.since),
+            deadline: current.and_then(|current| current.deadline),
+            experiments: counts.finished,
+            planned: current.and_then(|current| current.options.experiments),
+            kept: counts.kept,
+            proposer: current.map(|current| current.options.proposer.clone()),
+            best: self.best,
+            slots,
+            cost: counts.cost,
+            problem: self.problem.clone(),
+            ended: self.ended.clone().filter(|_| current.is_none()),
+        };
+        (status, running)
+    }
+
+    fn state(&self) -> LoopState {
+        let busy = |state: State| !matches!(state, State::New | State::Proposing);
+        let running = self.setup.is_some() || self.slots.iter().flatten().any(|trial| busy(trial.state));
+        match &self.current {
+            Some(current) if current.stopping => LoopState::Stopping,
+            Some(current) if current.paused => LoopState::Paused,
+            _ if running => LoopState::Running,
+            None if self.is_idle() => LoopState::Idle,
+            // A program that is to be mended.
+            Some(_) if self.problem.is_some() => LoopState::Paused,
+            _ => LoopState::Proposing,
+        }
+    }
+
+    fn empty(&self, index: usize, now: Timestamp) -> SlotStatus {
+        let setup = self.setup.as_ref().filter(|_| index == 0);
+        SlotStatus {
+            slot: u32::try_from(index).unwrap_or(0),
+            experiment: None,
+            phase: if setup.is_some() { "setup" } else { "idle" }.to_owned(),
+            hypothesis: setup.map(|(command, _)| command.clone()),
+            elapsed: setup.map_or(Seconds(0.0), |(_, since)| elapsed(*since, now)),
+            budget: self.budget,
+            last: std::collections::BTreeMap::new(),
+        }
+    }
+
+    fn full(&self, trial: &Trial, index: usize, now: Timestamp) -> SlotStatus {
+        SlotStatus {
+            slot: u32::try_from(index).unwrap_or(0),
+            experiment: Some(trial.number),
+            phase: phase(trial.state).to_owned(),
+            hypothesis: Some(trial.hypothesis.clone()).filter(|hypothesis| !hypothesis.is_empty()),
+            elapsed: elapsed(trial.since, now),
+            budget: self.budget,
+            last: std::collections::BTreeMap::new(),
+        }
+    }
+}
+
+fn phase(state: State) -> &'static str {
+    match state {
+        State::New | State::Proposing => "proposing",
+        State::Proposed | State::Building | State::Built => "building",
+        State::Running => "running",
+        State::Ran => "judging",
+        State::Judged | State::Recorded | State::Abandoned => "recording",
+    }
+}
+
+fn elapsed(since: Timestamp, now: Timestamp) -> Seconds {
+    Seconds(now.duration_since(since).as_secs_f64().max(0.0))
+}
+
+/// The status of a lab that no runner works on, from its journal. `best` is left to those who can read
+/// the ledger.
+///
+/// # Errors
+/// Where the journal is there and cannot be read.
+pub fn without_runner(paths: &Paths) -> Result<LoopStatus, RunnerError> {
+    let history = History::fold(&journal::read(&paths.journal())?.entries);
+    let last = history.last.as_ref();
+    let cut_off = |last: &LoopSoFar| {
+        let unfinished = history.unfinished.len();
+        let more = if unfinished > 0 {
+            format!("; {unfinished} of its experiments will be carried on")
+        } else {
+            String::new()
+        };
+        format!("the loop that began at {} was cut off; `loop resume` goes on with it{more}", last.since)
+    };
+    Ok(LoopStatus {
+        schema: lab::SCHEMA,
+        state: LoopState::Idle,
+        tag: last.map(|last| last.tag.clone()).unwrap_or_default(),
+        pid: None,
+        since: last.map(|last| last.since),
+        deadline: last.and_then(|last| last.deadline),
+        experiments: last.map_or(0, |last| last.counts.finished),
+        planned: last.and_then(|last| last.experiments),
+        kept: last.map_or(0, |last| last.counts.kept),
+        proposer: last.map(|last| last.proposer.clone()),
+        best: None,
+        slots: Vec::new(),
+        cost: last.map_or_else(Cost::default, |last| last.counts.cost),
+        problem: last.and_then(|last| match &last.ended {
+            None => Some(cut_off(last)),
+            Some(reason) => last.failed.then(|| reason.clone()),
+        }),
+        ended: last.and_then(|last| last.ended.clone()),
+    })
+}

@@ -1,0 +1,326 @@
+//! The ledger as the loop uses it: every call to it that the engine makes, off the async threads.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use git2::{MergeFileInput, MergeFileOptions};
+use jiff::{SignedDuration, Timestamp};
+use lab::{CommitId, Entry, Epoch, Event, Experiment, ExperimentId, Lab, Metrics, Record, Status, Tag};
+use ledger::{Edit, Ledger, LedgerError};
+
+use crate::RunnerError;
+use crate::proposers::ReadFile;
+
+/// Files larger than this are not searched for constants, nor shown to a proposer.
+const LARGEST: usize = 1 << 20;
+
+/// A handle on a lab's ledger that tasks can share.
+#[derive(Clone)]
+pub struct Store {
+    root: PathBuf,
+    /// Kept open, for it remembers what it has read.
+    ledger: Arc<Mutex<Ledger>>,
+    /// Making a worktree can take long, and must not keep an append waiting.
+    trees: Arc<Mutex<Ledger>>,
+}
+
+/// What the ledger says of one epoch.
+#[derive(Clone, Debug, Default)]
+pub struct Standing {
+    /// The experiments of the epoch that this clone made, in the order of their numbers.
+    pub experiments: Vec<Experiment>,
+    /// The one to improve on: what was kept last, by the judge or by a person.
+    pub tip: Option<Experiment>,
+}
+
+impl Store {
+    /// Opens the ledger of the repository that `inside` is in.
+    ///
+    /// # Errors
+    /// [`RunnerError::Ledger`] where there is none that can be used.
+    pub fn open(inside: &Path) -> Result<Self, RunnerError> {
+        let ledger = Ledger::open(inside)?;
+        let root = ledger.root().to_owned();
+        let trees = Ledger::open(&root)?;
+        Ok(Self { root, ledger: Arc::new(Mutex::new(ledger)), trees: Arc::new(Mutex::new(trees)) })
+    }
+
+    /// The root of the researcher's working tree.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    async fn with<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Ledger) -> Result<T, LedgerError> + Send + 'static,
+    ) -> Result<T, RunnerError> {
+        blocking(&self.ledger, work).await
+    }
+
+    /// The researcher's name and this clone's id.
+    pub async fn names(&self) -> Result<(String, String), RunnerError> {
+        self.with(|ledger| Ok((ledger.author(), ledger.writer()?))).await
+    }
+
+    /// Makes or resets a worktree; `kept` untracked paths stay.
+    pub async fn worktree(&self, path: &Path, commit: &CommitId, kept: &[String]) -> Result<(), RunnerError> {
+        let (path, commit, kept) = (path.to_owned(), commit.clone(), kept.to_vec());
+        blocking(&self.trees, move |ledger| ledger.worktree(&path, &commit, &kept)).await
+    }
+
+    /// What the researcher sees, as a commit, and whether it holds uncommitted changes.
+    pub async fn snapshot(&self) -> Result<(CommitId, bool), RunnerError> {
+        self.with(|ledger| ledger.snapshot().map(|snapshot| (snapshot.commit, snapshot.dirty))).await
+    }
+
+    /// The hash of what no candidate may change.
+    pub async fn locked_hash(&self, commit: &CommitId, lab: &Lab) -> Result<String, RunnerError> {
+        let (commit, lab) = (commit.clone(), lab.clone());
+        self.with(move |ledger| ledger.locked_hash(&commit, &lab)).await
+    }
+
+    /// The best candidate of a tag, of whatever epoch.
+    pub async fn best(&self, tag: &Tag) -> Result<Option<CommitId>, RunnerError> {
+        let tag = tag.clone();
+        self.with(move |ledger| ledger.best(&tag)).await
+    }
+
+    /// The number after the largest in the ledger.
+    pub async fn next_number(&self, tag: &Tag) -> Result<u64, RunnerError> {
+        let tag = tag.clone();
+        self.with(move |ledger| ledger.next_number(&tag)).await
+    }
+
+    /// What the ledger says of an epoch.
+    pub async fn standing(&self, tag: &Tag, epoch: &Epoch) -> Result<Standing, RunnerError> {
+        let (tag, epoch) = (tag.clone(), epoch.clone());
+        self.with(move |ledger| standing(ledger, &tag, &epoch)).await
+    }
+
+    /// Adds an experiment.
+    pub async fn append(
+        &self,
+        record: Record,
+        program: String,
+        metrics: Metrics,
+        log: Vec<u8>,
+    ) -> Result<CommitId, RunnerError> {
+        self.with(move |ledger| ledger.append(&record, &program, &metrics, &log)).await
+    }
+
+    /// Adds an event.
+    pub async fn append_event(&self, entry: Entry) -> Result<(), RunnerError> {
+        self.with(move |ledger| ledger.append_event(&entry).map(|_| ())).await
+    }
+
+    /// Moves the best on to a kept candidate.
+    pub async fn keep(&self, tag: &Tag, candidate: &CommitId) -> Result<(), RunnerError> {
+        let (tag, candidate) = (tag.clone(), candidate.clone());
+        self.with(move |ledger| {
+            let moved = ledger.keep(&tag, &candidate)?;
+            tracing::debug!(?moved, "kept");
+            Ok(())
+        })
+        .await
+    }
+
+    /// Makes a candidate of its parent by edits.
+    pub async fn candidate(
+        &self,
+        parent: &CommitId,
+        edits: Vec<Edit>,
+        message: &str,
+    ) -> Result<CommitId, RunnerError> {
+        let (parent, message) = (parent.clone(), message.to_owned());
+        self.with(move |ledger| ledger.candidate(&parent, &edits, &message)).await
+    }
+
+    /// The number of the experiment of the epoch that a candidate repeats.
+    pub async fn duplicate(
+        &self,
+        tag: &Tag,
+        candidate: &CommitId,
+        lab: &Lab,
+        epoch: &Epoch,
+    ) -> Result<Option<u64>, RunnerError> {
+        let (tag, candidate, lab, epoch) = (tag.clone(), candidate.clone(), lab.clone(), epoch.clone());
+        self.with(move |ledger| ledger.duplicate(&tag, &candidate, &lab, &epoch)).await
+    }
+
+    /// The editable files of a commit, by path.
+    pub async fn editable_files(
+        &self,
+        commit: &CommitId,
+        lab: &Lab,
+    ) -> Result<BTreeMap<String, Vec<u8>>, RunnerError> {
+        let (commit, editable) = (commit.clone(), lab.editable());
+        self.with(move |ledger| {
+            let mut files = BTreeMap::new();
+            for path in ledger.paths(&commit)?.into_iter().filter(|path| editable.contains(path)) {
+                if let Some(content) = ledger.read(&commit, &path)?.filter(|content| content.len() <= LARGEST)
+                {
+                    files.insert(path, content);
+                }
+            }
+            Ok(files)
+        })
+        .await
+    }
+
+    /// The first parent of a commit; `None` where it has none.
+    pub async fn parent(&self, commit: &CommitId) -> Result<Option<CommitId>, RunnerError> {
+        let commit = commit.clone();
+        self.with(move |ledger| {
+            ledger.resolve(commit.as_str())?;
+            Ok(ledger.resolve(&format!("{commit}^")).ok())
+        })
+        .await
+    }
+
+    /// Whether `ancestor` is `commit` or among those before it.
+    pub async fn is_ancestor(&self, ancestor: &CommitId, commit: &CommitId) -> Result<bool, RunnerError> {
+        let (ancestor, commit) = (ancestor.clone(), commit.clone());
+        self.with(move |ledger| ledger.is_ancestor(&ancestor, &commit)).await
+    }
+
+    /// What `candidate` changed of `parent`, applied to `tip`; `None` where the changes conflict or
+    /// change nothing there.
+    pub async fn merged(
+        &self,
+        parent: &CommitId,
+        candidate: &CommitId,
+        tip: &CommitId,
+        lab: &Lab,
+    ) -> Result<Option<Vec<Edit>>, RunnerError> {
+        let base = self.editable_files(parent, lab).await?;
+        let theirs = self.editable_files(candidate, lab).await?;
+        let ours = self.editable_files(tip, lab).await?;
+        Ok(merge(&base, &ours, &theirs))
+    }
+
+    /// Reads files of commits, for proposers.
+    pub fn reader(&self) -> ReadFile {
+        let ledger = Arc::clone(&self.ledger);
+        Arc::new(move |commit, path| {
+            let ledger = ledger.lock().unwrap_or_else(PoisonError::into_inner);
+            ledger.read(commit, path).ok().flatten()
+        })
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    ledger: &Arc<Mutex<Ledger>>,
+    work: impl FnOnce(&Ledger) -> Result<T, LedgerError> + Send + 'static,
+) -> Result<T, RunnerError> {
+    let ledger = Arc::clone(ledger);
+    let done = tokio::task::spawn_blocking(move || {
+        let ledger = ledger.lock().unwrap_or_else(PoisonError::into_inner);
+        work(&ledger)
+    });
+    match done.await {
+        Ok(result) => Ok(result?),
+        Err(e) => Err(RunnerError::Refused(format!("the ledger's task ended badly: {e}"))),
+    }
+}
+
+/// What the ledger says of an epoch; also for those who have no runner.
+pub(crate) fn standing(ledger: &Ledger, tag: &Tag, epoch: &Epoch) -> Result<Standing, LedgerError> {
+    let writer = ledger.writer()?;
+    let decided = overrides(&ledger.events(tag)?);
+    let experiments: Vec<Experiment> = ledger
+        .experiments(tag)?
+        .into_iter()
+        .filter(|e| e.record.epoch == *epoch && e.record.writer == writer)
+        .collect();
+    let tip = tip(&experiments, &decided).cloned();
+    Ok(Standing { experiments, tip })
+}
+
+/// When a person last decided on an experiment.
+fn overrides(events: &[Entry]) -> HashMap<ExperimentId, Timestamp> {
+    events
+        .iter()
+        .filter_map(|entry| match &entry.event {
+            Event::Overridden { experiment, .. } => Some((*experiment, entry.at)),
+            _ => None,
+        })
+        .collect()
+}
+
+/// The experiment to improve on: of those that are kept, the one that was decided last. So a person's
+/// `keep` is built on from then on, and after a `discard` of the best the one before it is best again.
+fn tip<'a>(
+    experiments: &'a [Experiment],
+    decided: &HashMap<ExperimentId, Timestamp>,
+) -> Option<&'a Experiment> {
+    let when = |experiment: &Experiment| {
+        let record = &experiment.record;
+        let ended = record
+            .started
+            .saturating_add(SignedDuration::try_from_secs_f64(record.seconds.0).unwrap_or_default());
+        let ended = ended.unwrap_or(record.started);
+        decided.get(&record.id).copied().map_or(ended, |at| at.max(ended))
+    };
+    experiments
+        .iter()
+        .filter(|e| e.record.status == Status::Keep && e.record.value.is_some_and(f64::is_finite))
+        .max_by_key(|e| (when(e), e.record.number))
+}
+
+/// A merge of the editable files, line by line.
+fn merge(
+    base: &BTreeMap<String, Vec<u8>>,
+    ours: &BTreeMap<String, Vec<u8>>,
+    theirs: &BTreeMap<String, Vec<u8>>,
+) -> Option<Vec<Edit>> {
+    let mut edits = Vec::new();
+    let changed = base.keys().chain(theirs.keys()).collect::<std::collections::BTreeSet<_>>();
+    for path in changed.into_iter().filter(|path| base.get(*path) != theirs.get(*path)) {
+        let (base, ours, theirs) = (base.get(path), ours.get(path), theirs.get(path));
+        let content = if base == ours {
+            theirs.cloned()
+        } else {
+            let (base, ours, theirs) = (base?, ours?, theirs?);
+            Some(merge_file(base, ours, theirs)?)
+        };
+        if content.as_ref() != ours {
+            edits.push(Edit { path: path.clone(), content });
+        }
+    }
+    (!edits.is_empty()).then_some(edits)
+}
+
+fn merge_file(base: &[u8], ours: &[u8], theirs: &[u8]) -> Option<Vec<u8>> {
+    let (mut a, mut o, mut t) = (MergeFileInput::new(), MergeFileInput::new(), MergeFileInput::new());
+    a.content(base);
+    o.content(ours);
+    t.content(theirs);
+    let merged = git2::merge_file(&a, &o, &t, Some(&mut MergeFileOptions::new()));
+    let merged = merged.inspect_err(|error| tracing::warn!(%error, "a merge failed")).ok()?;
+    merged.is_automergeable().then(|| merged.content().to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn files(text: &str) -> BTreeMap<String, Vec<u8>> {
+        BTreeMap::from([("a.py".to_owned(), text.as_bytes().to_vec())])
+    }
+
+    #[test]
+    fn changes_of_different_lines_are_merged_and_others_conflict() {
+        let base = files("A = 1\n\n\n\nB = 1\n");
+        let ours = files("A = 2\n\n\n\nB = 1\n");
+        // Opening any repository or configuration makes libgit2 ready; a runner has opened its ledger.
+        git2::Config::new().unwrap();
+        let edits = merge(&base, &ours, &files("A = 1\n\n\n\nB = 2\n")).unwrap();
+        assert_eq!(edits[0].content.as_deref(), Some(&b"A = 2\n\n\n\nB = 2\n"[..]));
+        assert!(merge(&base, &ours, &files("A = 3\n\n\n\nB = 1\n")).is_none(), "a conflict");
+        assert!(merge(&base, &ours, &ours).is_none(), "nothing that is not there already");
+        assert!(merge(&base, &base, &base).is_none());
+    }
+}
