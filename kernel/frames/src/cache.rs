@@ -1,0 +1,77 @@
+//! A frame beside the ledger, as an Arrow file named by the ledger commit that it was made from.
+//!
+//! Deleting the files loses nothing, and one that cannot be read is as one that is not there.
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+};
+
+use lab::{CommitId, Tag};
+use polars::prelude::DataFrame;
+use polars_io::{
+    SerReader, SerWriter,
+    ipc::{IpcReader, IpcWriter},
+};
+
+/// Changes when the columns do, so that no version reads another's files.
+const VERSION: u32 = 1;
+
+/// The frames of one kind.
+#[derive(Debug)]
+pub(crate) struct Cache {
+    folder: PathBuf,
+}
+
+impl Cache {
+    /// `folder` is made when something is written.
+    pub(crate) fn new(folder: &Path) -> Self {
+        Self { folder: folder.to_owned() }
+    }
+
+    fn prefix(tag: &Tag) -> String {
+        format!("experiments-{VERSION}-{tag}-")
+    }
+
+    fn path(&self, tag: &Tag, commit: &CommitId) -> PathBuf {
+        self.folder.join(format!("{}{commit}.arrow", Self::prefix(tag)))
+    }
+
+    /// The frame that was made from this commit, if it was kept.
+    pub(crate) fn read(&self, tag: &Tag, commit: &CommitId) -> Option<DataFrame> {
+        let path = self.path(tag, commit);
+        let read = File::open(&path).ok().map(|file| IpcReader::new(file).finish())?;
+        read.inspect_err(|error| tracing::debug!(path = %path.display(), %error, "made anew")).ok()
+    }
+
+    /// Keeps the frame and removes those of older commits. What cannot be written is only slower next time.
+    pub(crate) fn write(&self, tag: &Tag, commit: &CommitId, frame: &DataFrame) {
+        if let Err(error) = self.try_write(tag, commit, frame) {
+            tracing::debug!(folder = %self.folder.display(), %error, "not kept");
+        }
+    }
+
+    fn try_write(&self, tag: &Tag, commit: &CommitId, frame: &DataFrame) -> std::io::Result<()> {
+        fs::create_dir_all(&self.folder)?;
+        let path = self.path(tag, commit);
+        let unfinished = path.with_extension(format!("{}.tmp", std::process::id()));
+        let write = File::create(&unfinished).and_then(|mut file| {
+            IpcWriter::new(&mut file).finish(&mut frame.clone()).map_err(std::io::Error::other)
+        });
+        if let Err(error) = write.and_then(|()| fs::rename(&unfinished, &path)) {
+            let _ = fs::remove_file(&unfinished);
+            return Err(error);
+        }
+        let prefix = Self::prefix(tag);
+        for entry in fs::read_dir(&self.folder)?.flatten() {
+            let name = entry.file_name();
+            // Another tag may begin with this one's name: what follows must be a commit alone.
+            let commit = name.to_str().and_then(|name| name.strip_prefix(&prefix)?.strip_suffix(".arrow"));
+            let old = commit.is_some_and(|commit| commit.bytes().all(|byte| byte.is_ascii_hexdigit()));
+            if old && entry.path() != path {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+        Ok(())
+    }
+}

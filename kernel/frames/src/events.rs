@@ -1,0 +1,48 @@
+//! The table `events`: what happened, when, and by whom.
+
+use std::collections::HashMap;
+
+use lab::{Entry, Event, ExperimentId};
+use polars::prelude::{DataFrame, PolarsResult};
+use serde_json::Value;
+
+use crate::columns::{text, time, whole};
+
+/// `at, author, event, experiment, text, detail, id`, in the order of time: `text` is what people wrote or are
+/// told, `detail` all fields of the event as JSON.
+pub(crate) fn frame(entries: &[&Entry], numbers: &HashMap<ExperimentId, u64>) -> PolarsResult<DataFrame> {
+    let ids: Vec<String> = entries.iter().map(|entry| entry.id.to_string()).collect();
+    let details: Vec<String> = entries.iter().map(|entry| detail(&entry.event)).collect();
+    let number = |entry: &Entry| entry.event.experiment().and_then(|id| numbers.get(&id).copied());
+    let columns = vec![
+        time("at", entries.iter().map(|entry| entry.at))?,
+        text("author", entries.iter().map(|entry| Some(entry.author.as_str()))),
+        text("event", entries.iter().map(|entry| Some(entry.event.name()))),
+        whole("experiment", entries.iter().map(|entry| number(entry))),
+        text("text", entries.iter().map(|entry| words(&entry.event))),
+        text("detail", details.iter().map(|detail| Some(detail.as_str()))),
+        text("id", ids.iter().map(|id| Some(id.as_str()))),
+    ];
+    DataFrame::new(entries.len(), columns)
+}
+
+fn words(event: &Event) -> Option<&str> {
+    match event {
+        Event::Steered { text } | Event::Noted { text, .. } => Some(text),
+        Event::LoopEnded { reason, .. }
+        | Event::NotProposed { reason, .. }
+        | Event::Overridden { reason, .. } => Some(reason),
+        Event::Proposed { hypothesis, .. } => Some(hypothesis),
+        Event::Judged { judgement, .. } => Some(&judgement.reason),
+        Event::RunEnded { exit, .. } | Event::BuildEnded { exit, .. } => Some(exit),
+        _ => None,
+    }
+}
+
+fn detail(event: &Event) -> String {
+    let mut value = serde_json::to_value(event).unwrap_or_default();
+    if let Value::Object(fields) = &mut value {
+        fields.shift_remove("event");
+    }
+    value.to_string()
+}

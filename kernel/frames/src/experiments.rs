@@ -1,0 +1,88 @@
+//! The table `experiments`: one row for each.
+
+use std::collections::BTreeSet;
+
+use lab::{Experiment, Record};
+use polars::prelude::{DataFrame, PolarsResult};
+
+use crate::columns::{flag, float, free, text, time, whole};
+
+/// One row for each experiment, in their order: the fields of its record as it is now, then each summary value.
+///
+/// A summary value whose name is taken (`seconds`, `status`, …) is in the column with the suffix `_`. The
+/// metric's own name is always among them, where any experiment has a value.
+pub(crate) fn frame(experiments: &[Experiment]) -> PolarsResult<DataFrame> {
+    let records = || experiments.iter().map(|experiment| &experiment.record);
+    let ids: Vec<String> = records().map(|r| r.id.to_string()).collect();
+    let notes: Vec<String> = experiments.iter().map(|e| e.notes.join("\n")).collect();
+    let string = |value: Option<&'static str>| value;
+    let mut columns = vec![
+        whole("number", records().map(|r| Some(r.number))),
+        text("id", ids.iter().map(|id| Some(id.as_str()))),
+        text("status", records().map(|r| Some(r.status.word()))),
+        float("value", records().map(|r| r.value)),
+        float("delta", records().map(|r| r.delta)),
+        float("confidence", records().map(|r| r.confidence)),
+        text("parent", records().map(|r| r.parent.as_ref().map(lab::CommitId::as_str))),
+        text("candidate", records().map(|r| Some(r.candidate.as_str()))),
+        flag("baseline", records().map(|r| r.baseline)),
+        text("hypothesis", records().map(|r| Some(r.hypothesis.as_str()))),
+        text("proposer", records().map(|r| Some(r.proposer.as_str()))),
+        time("started", records().map(|r| r.started))?,
+        float("seconds", records().map(|r| Some(r.seconds.0))),
+        whole("runs", records().map(|r| Some(r.runs.len() as u64))),
+        text("reason", records().map(|r| Some(r.reason.as_str()))),
+        text("claim", records().map(|r| string(r.claim.map(claim)))),
+        text("judged", experiments.iter().map(|e| string(e.judged.map(lab::Status::word)))),
+        text("notes", notes.iter().map(|notes| Some(notes.as_str()).filter(|notes| !notes.is_empty()))),
+        text("author", records().map(|r| Some(r.author.as_str()))),
+        text("metric", records().map(|r| Some(r.metric.as_str()))),
+        text("direction", records().map(|r| Some(direction(r)))),
+        text("epoch", records().map(|r| Some(r.epoch.as_str()))),
+        text("program", records().map(|r| Some(r.program.as_str()))),
+        text("rule", records().map(|r| Some(r.rule.as_str()))),
+        text("writer", records().map(|r| Some(r.writer.as_str()))),
+        text("tag", records().map(|r| Some(r.tag.as_str()))),
+        float("usd", records().map(|r| Some(r.cost.usd))),
+        whole("input_tokens", records().map(|r| Some(r.cost.input_tokens))),
+        whole("output_tokens", records().map(|r| Some(r.cost.output_tokens))),
+        text("host", records().map(|r| Some(r.environment.host.as_str()))),
+        text("cpu", records().map(|r| Some(r.environment.cpu.as_str()))),
+        text("gpu", records().map(|r| r.environment.gpu.as_deref())),
+        text("toolchain", records().map(|r| r.environment.toolchain.as_deref())),
+    ];
+    let mut taken: BTreeSet<String> = columns.iter().map(|column| column.name().to_string()).collect();
+    for name in summary_names(experiments) {
+        columns.push(float(&free(name, &mut taken), records().map(|r| summary(r, name))));
+    }
+    DataFrame::new(experiments.len(), columns)
+}
+
+/// The names of the summary values, the metric first.
+fn summary_names(experiments: &[Experiment]) -> Vec<&str> {
+    let metrics = experiments.iter().filter(|e| e.record.value.is_some()).map(|e| e.record.metric.as_str());
+    let metrics: BTreeSet<&str> = metrics.collect();
+    let others: BTreeSet<&str> =
+        experiments.iter().flat_map(|e| e.record.summary.keys().map(String::as_str)).collect();
+    metrics.iter().copied().chain(others.iter().copied().filter(|name| !metrics.contains(name))).collect()
+}
+
+/// A summary value; the metric's is its value where the summary lacks it, as of a run that was ended at its budget.
+fn summary(record: &Record, name: &str) -> Option<f64> {
+    let value = record.summary.get(name).copied();
+    value.or_else(|| record.value.filter(|_| record.metric.as_str() == name))
+}
+
+fn claim(claim: lab::Claim) -> &'static str {
+    match claim {
+        lab::Claim::Unproven => "unproven",
+        lab::Claim::Certified => "certified",
+    }
+}
+
+fn direction(record: &Record) -> &'static str {
+    match record.direction {
+        lab::Direction::Minimize => "minimize",
+        lab::Direction::Maximize => "maximize",
+    }
+}

@@ -1,0 +1,262 @@
+//! Ledger and live events as polars frames, and SQL over them.
+//!
+//! ```no_run
+//! use frames::{Frames, Which};
+//! use ledger::Ledger;
+//!
+//! let ledger = Ledger::open(std::path::Path::new("."))?;
+//! let tag = lab::Tag::default();
+//! let mut frames = Frames::new(ledger, "/home/ada/.cache/overnight/nanochat-1a2b");
+//! println!("{}", frames.sql(&tag, "SELECT number, hypothesis, value FROM experiments WHERE status = 'keep'")?);
+//! println!("{}", frames.metrics(&tag, Which::Number(17))?);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Four tables: `experiments`, `runs`, `metrics` and `events`. What is in the ledger comes from there; what a
+//! run in progress prints comes from its run folder, and is there at the next look. Everything is read again
+//! only as far as it is new.
+
+mod cache;
+mod columns;
+mod error;
+mod events;
+mod experiments;
+mod journal;
+mod json;
+mod metrics;
+mod runs;
+mod sql;
+mod tail;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::{HashMap, HashSet},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+pub use error::FramesError;
+pub use journal::LiveRun;
+pub use json::{experiments_json, metrics_json, rows_json};
+use lab::{CommitId, Entry, Experiment, ExperimentId, RunId, Tag, metrics::Row};
+use ledger::Ledger;
+use polars::prelude::DataFrame;
+pub use sql::TABLES;
+
+use crate::{cache::Cache, error::making, journal::Journal, tail::Tail};
+
+/// Which experiments' metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// Those of the experiment with this number, recorded or in progress.
+    Number(u64),
+    /// Those of the runs that are not in the ledger yet.
+    Running,
+    /// Those of every experiment and of the runs in progress.
+    All,
+}
+
+/// The tables of one lab.
+#[derive(Debug)]
+pub struct Frames {
+    ledger: Ledger,
+    runs: PathBuf,
+    cache: Cache,
+    journal: Journal,
+    /// The lines of each run in progress.
+    tails: HashMap<RunId, Tail<Row>>,
+    tags: HashMap<Tag, Known>,
+}
+
+/// What was made of one tag's ledger, each with the commit that it was made from.
+#[derive(Debug, Default)]
+struct Known {
+    experiments: Option<(Option<CommitId>, Arc<Vec<Experiment>>)>,
+    frame: Option<(Option<CommitId>, DataFrame)>,
+    /// The metrics of these experiments, which never change.
+    metrics: Option<(HashSet<ExperimentId>, DataFrame)>,
+}
+
+impl Frames {
+    /// The tables of a ledger. `cache` is the lab's cache folder, whose `runs/<run>/metrics.jsonl` the runs in
+    /// progress write; journal and Arrow files are in the ledger's own state folder.
+    pub fn new(ledger: Ledger, cache: impl AsRef<Path>) -> Self {
+        let state = ledger.state_dir().to_owned();
+        Self {
+            ledger,
+            runs: cache.as_ref().join("runs"),
+            cache: Cache::new(&state.join("cache")),
+            journal: Journal::new(state.join("events.jsonl")),
+            tails: HashMap::new(),
+            tags: HashMap::new(),
+        }
+    }
+
+    /// The ledger that is read.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// Every experiment in the ledger as it is now, in the order of numbers; cheap where nothing has changed.
+    pub fn list(&mut self, tag: &Tag) -> Result<Arc<Vec<Experiment>>, FramesError> {
+        let tip = self.ledger.tip(tag)?;
+        let known = self.tags.entry(tag.clone()).or_default();
+        if let Some((made_from, list)) = &known.experiments
+            && *made_from == tip
+        {
+            return Ok(Arc::clone(list));
+        }
+        let list = Arc::new(self.ledger.experiments(tag)?);
+        known.experiments = Some((tip, Arc::clone(&list)));
+        Ok(list)
+    }
+
+    /// The table `experiments`: one row for each in the ledger.
+    pub fn experiments(&mut self, tag: &Tag) -> Result<DataFrame, FramesError> {
+        let tip = self.ledger.tip(tag)?;
+        let known = self.tags.entry(tag.clone()).or_default();
+        if let Some((made_from, frame)) = &known.frame
+            && *made_from == tip
+        {
+            return Ok(frame.clone());
+        }
+        let kept = tip.as_ref().and_then(|tip| self.cache.read(tag, tip));
+        let frame = if let Some(frame) = kept {
+            frame
+        } else {
+            let frame = experiments::frame(&self.list(tag)?).map_err(making("experiments"))?;
+            if let Some(tip) = &tip {
+                self.cache.write(tag, tip, &frame);
+            }
+            frame
+        };
+        self.tags.entry(tag.clone()).or_default().frame = Some((tip, frame.clone()));
+        Ok(frame)
+    }
+
+    /// The table `runs`: one row for each execution, those in progress among them.
+    pub fn runs(&mut self, tag: &Tag) -> Result<DataFrame, FramesError> {
+        let live = self.live(tag)?;
+        runs::frame(&self.list(tag)?, &live).map_err(making("runs"))
+    }
+
+    /// The table `events`: those of the ledger and of the journal, each once, in the order of time.
+    pub fn events(&mut self, tag: &Tag) -> Result<DataFrame, FramesError> {
+        self.journal.look();
+        let list = self.list(tag)?;
+        let mut numbers = self.journal.numbers().clone();
+        numbers.extend(list.iter().map(|e| (e.record.id, e.record.number)));
+        let lasting = self.ledger.events(tag)?;
+        let journal = self.journal.entries().iter().filter(|entry| entry.tag == *tag);
+        let mut seen = HashSet::new();
+        let mut entries: Vec<&Entry> =
+            lasting.iter().chain(journal).filter(|entry| seen.insert(entry.id)).collect();
+        entries.sort_by_key(|entry| (entry.at, entry.id));
+        events::frame(&entries, &numbers).map_err(making("events"))
+    }
+
+    /// The table `metrics`: one row for each step that was reported, by the runs in progress up to this moment.
+    pub fn metrics(&mut self, tag: &Tag, which: Which) -> Result<DataFrame, FramesError> {
+        let live = self.live(tag)?;
+        match which {
+            Which::Number(number) => self.metrics_of(tag, number, &live),
+            Which::Running => {
+                let frames = live.iter().map(|run| self.live_metrics(run)).collect::<Result<Vec<_>, _>>()?;
+                metrics::stack(frames).map_err(making("metrics"))
+            }
+            Which::All => {
+                let recorded = self.recorded_metrics(tag)?;
+                let live = live.iter().map(|run| self.live_metrics(run)).collect::<Result<Vec<_>, _>>()?;
+                metrics::stack([recorded].into_iter().chain(live).collect()).map_err(making("metrics"))
+            }
+        }
+    }
+
+    /// The answer to a query over the tables that it names; only those are made.
+    pub fn sql(&mut self, tag: &Tag, query: &str) -> Result<DataFrame, FramesError> {
+        let mut tables = Vec::new();
+        for name in sql::named(query) {
+            let frame = match name {
+                "experiments" => self.experiments(tag)?,
+                "metrics" => self.metrics(tag, Which::All)?,
+                "runs" => self.runs(tag)?,
+                _ => self.events(tag)?,
+            };
+            tables.push((name, frame));
+        }
+        sql::run(query, tables)
+    }
+
+    /// The runs whose experiments are not in the ledger yet: in progress, or about to be judged.
+    pub fn live(&mut self, tag: &Tag) -> Result<Vec<LiveRun>, FramesError> {
+        self.journal.look();
+        let recorded: HashSet<ExperimentId> = self.list(tag)?.iter().map(|e| e.record.id).collect();
+        let runs =
+            self.journal.runs().iter().filter(|run| run.tag == *tag && !recorded.contains(&run.experiment));
+        let live: Vec<LiveRun> = runs.cloned().collect();
+        let all: HashSet<RunId> = self.journal.runs().iter().map(|run| run.run).collect();
+        self.tails.retain(|run, _| all.contains(run));
+        Ok(live)
+    }
+
+    /// The run that began last and is still in progress, and the rows that it has printed up to this moment;
+    /// no run and no rows, where nothing runs.
+    pub fn running(&mut self, tag: &Tag) -> Result<(Option<LiveRun>, &[Row]), FramesError> {
+        let Some(run) = self.live(tag)?.into_iter().rfind(|run| run.exit.is_none()) else {
+            return Ok((None, &[]));
+        };
+        let path = self.runs.join(run.run.to_string()).join("metrics.jsonl");
+        let tail = self.tails.entry(run.run).or_insert_with(|| Tail::new(path));
+        tail.look();
+        Ok((Some(run), &tail.items))
+    }
+
+    fn metrics_of(&mut self, tag: &Tag, number: u64, live: &[LiveRun]) -> Result<DataFrame, FramesError> {
+        let list = self.list(tag)?;
+        if let Some(experiment) = list.iter().find(|e| e.record.number == number) {
+            return self.parquet(tag, experiment);
+        }
+        let its: Vec<&LiveRun> = live.iter().filter(|run| run.number == Some(number)).collect();
+        if its.is_empty() {
+            let numbers =
+                || list.iter().map(|e| e.record.number).chain(live.iter().filter_map(|run| run.number));
+            let known = numbers().min().zip(numbers().max());
+            return Err(FramesError::UnknownExperiment { number, tag: tag.clone(), known });
+        }
+        let frames = its.into_iter().map(|run| self.live_metrics(run)).collect::<Result<Vec<_>, _>>()?;
+        metrics::stack(frames).map_err(making("metrics"))
+    }
+
+    fn live_metrics(&mut self, run: &LiveRun) -> Result<DataFrame, FramesError> {
+        let path = || self.runs.join(run.run.to_string()).join("metrics.jsonl");
+        let tail = self.tails.entry(run.run).or_insert_with(|| Tail::new(path()));
+        tail.look();
+        metrics::from_rows(run.number, run.index, &tail.items).map_err(making("metrics"))
+    }
+
+    fn recorded_metrics(&mut self, tag: &Tag) -> Result<DataFrame, FramesError> {
+        let list = self.list(tag)?;
+        let (mut seen, known) = self.tags.entry(tag.clone()).or_default().metrics.take().unwrap_or_default();
+        let mut frames = vec![known];
+        for experiment in list.iter().filter(|e| !seen.contains(&e.record.id)) {
+            match self.parquet(tag, experiment) {
+                Ok(frame) => frames.push(frame),
+                // One spoilt file must not take the table away.
+                Err(error) => {
+                    tracing::warn!(number = experiment.record.number, %error, "metrics passed over");
+                }
+            }
+        }
+        seen.extend(list.iter().map(|e| e.record.id));
+        let all = metrics::stack(frames).map_err(making("metrics"))?;
+        self.tags.entry(tag.clone()).or_default().metrics = Some((seen, all.clone()));
+        Ok(all)
+    }
+
+    fn parquet(&self, tag: &Tag, experiment: &Experiment) -> Result<DataFrame, FramesError> {
+        let record = &experiment.record;
+        let read = self.ledger.metrics_file(tag, record.id)?;
+        metrics::from_parquet(record.number, read).map_err(making("metrics"))
+    }
+}

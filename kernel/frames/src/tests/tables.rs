@@ -1,0 +1,154 @@
+use insta::assert_snapshot;
+use lab::{Event, Status};
+use polars::prelude::{DataFrame, DataType, TimeUnit};
+
+use super::support::{Lab, id};
+use crate::{FramesError, Which, experiments_json, metrics_json, rows_json};
+
+fn types(frame: &DataFrame) -> String {
+    frame.columns().iter().map(|c| format!("{}: {}", c.name(), c.dtype())).collect::<Vec<_>>().join(", ")
+}
+
+#[test]
+fn an_empty_ledger_has_all_tables_with_their_types() {
+    let lab = Lab::new();
+    let mut frames = lab.frames();
+    let experiments = frames.experiments(&lab.tag).unwrap();
+    assert_eq!(experiments.height(), 0);
+    assert_eq!(
+        experiments.column("started").unwrap().dtype(),
+        &DataType::Datetime(TimeUnit::Microseconds, None)
+    );
+    assert_snapshot!(types(&frames.runs(&lab.tag).unwrap()), @"experiment: i64, run: i64, id: str, seed: i64, value: f64, seconds: f64, exit: str");
+    assert_snapshot!(types(&frames.events(&lab.tag).unwrap()), @"at: datetime[μs], author: str, event: str, experiment: i64, text: str, detail: str, id: str");
+    assert_snapshot!(types(&frames.metrics(&lab.tag, Which::All).unwrap()), @"experiment: i64, run: i64, step: i64, time: f64");
+    assert_eq!(frames.sql(&lab.tag, "SELECT * FROM experiments").unwrap().height(), 0);
+    let error = frames.metrics(&lab.tag, Which::Number(3)).unwrap_err();
+    assert_snapshot!(error, @"no experiment 3 in `main`");
+    assert!(error.hint().unwrap().contains("no experiments yet"));
+}
+
+#[test]
+fn a_row_for_each_experiment_with_its_summary() {
+    let lab = Lab::new();
+    lab.append(|_| ());
+    lab.append(|r| {
+        (r.status, r.value) = (Status::Crash, None);
+        r.summary.clear();
+    });
+    // Ended at its budget: a value, but no summary.
+    lab.append(|r| r.summary.clear());
+    let mut frames = lab.frames();
+    let frame = frames.experiments(&lab.tag).unwrap();
+    assert_snapshot!(types(&frame), @"number: i64, id: str, status: str, value: f64, delta: f64, confidence: f64, parent: str, candidate: str, baseline: bool, hypothesis: str, proposer: str, started: datetime[μs], seconds: f64, runs: i64, reason: str, claim: str, judged: str, notes: str, author: str, metric: str, direction: str, epoch: str, program: str, rule: str, writer: str, tag: str, usd: f64, input_tokens: i64, output_tokens: i64, host: str, cpu: str, gpu: str, toolchain: str, val_bpb: f64, seconds_: f64");
+    let shown = frames
+        .sql(&lab.tag, "SELECT number, status, value, val_bpb, seconds, seconds_ FROM experiments")
+        .unwrap();
+    assert_snapshot!(rows_json(&shown), @r#"[{"number":0,"status":"keep","value":0.99,"val_bpb":0.99,"seconds":301.5,"seconds_":299.9},{"number":1,"status":"crash","value":null,"val_bpb":null,"seconds":301.5,"seconds_":null},{"number":2,"status":"keep","value":0.99,"val_bpb":0.99,"seconds":301.5,"seconds_":null}]"#);
+    let kept = frames
+        .sql(&lab.tag, "SELECT COUNT(*) AS n FROM experiments WHERE status = 'keep' AND val_bpb < 1;")
+        .unwrap();
+    assert_snapshot!(rows_json(&kept), @r#"[{"n":2}]"#);
+    let runs = frames.sql(&lab.tag, "SELECT r.exit, e.status FROM runs r JOIN experiments e ON r.experiment = e.number ORDER BY e.number").unwrap();
+    assert_eq!(runs.height(), 3);
+}
+
+#[test]
+fn the_frame_is_kept_beside_the_ledger_and_made_anew_where_it_is_spoilt() {
+    let lab = Lab::new();
+    lab.append(|_| ());
+    let made = lab.frames().experiments(&lab.tag).unwrap();
+    let folder = lab.ledger().state_dir().join("cache");
+    let files = || std::fs::read_dir(&folder).unwrap().map(|e| e.unwrap().path()).collect::<Vec<_>>();
+    assert_eq!(files().len(), 1);
+    assert!(lab.frames().experiments(&lab.tag).unwrap().equals_missing(&made));
+    std::fs::write(&files()[0], b"ARROW1 spoilt").unwrap();
+    assert!(lab.frames().experiments(&lab.tag).unwrap().equals_missing(&made));
+    std::fs::remove_dir_all(&folder).unwrap();
+    assert!(lab.frames().experiments(&lab.tag).unwrap().equals_missing(&made));
+    lab.append(|_| ());
+    assert_eq!(lab.frames().experiments(&lab.tag).unwrap().height(), 2);
+    assert_eq!(files().len(), 1);
+}
+
+#[test]
+fn a_frame_that_is_open_sees_what_is_appended_and_what_people_say() {
+    let lab = Lab::new();
+    lab.append(|_| ());
+    let mut frames = lab.frames();
+    assert_eq!(frames.experiments(&lab.tag).unwrap().height(), 1);
+    assert_eq!(frames.metrics(&lab.tag, Which::All).unwrap().height(), 3);
+    lab.append(|_| ());
+    let mut note = lab.journal(5, Event::Noted { experiment: id(1), text: "looks real".to_owned() });
+    "Ada".clone_into(&mut note.author);
+    lab.ledger().append_event(&note).unwrap();
+    assert_eq!(frames.experiments(&lab.tag).unwrap().height(), 2);
+    assert_eq!(frames.metrics(&lab.tag, Which::All).unwrap().height(), 6);
+    let noted = frames.sql(&lab.tag, "SELECT notes FROM experiments WHERE notes IS NOT NULL").unwrap();
+    assert_snapshot!(rows_json(&noted), @r#"[{"notes":"Ada: looks real"}]"#);
+    // In the journal and in the ledger, and told once.
+    let events = frames.sql(&lab.tag, "SELECT event, experiment, text FROM events").unwrap();
+    assert_snapshot!(rows_json(&events), @r#"[{"event":"noted","experiment":1,"text":"looks real"}]"#);
+}
+
+#[test]
+fn errors_of_sql_say_what_to_write() {
+    let lab = Lab::new();
+    lab.append(|_| ());
+    let mut frames = lab.frames();
+    let mut explain = |query: &str| {
+        let error = frames.sql(&lab.tag, query).unwrap_err();
+        assert!(matches!(error, FramesError::Sql { .. }), "{error}");
+        format!("{error}\n{}", error.hint().unwrap_or_default())
+    };
+    assert_snapshot!(explain("SELECT val_bbp FROM experiments"), @r#"
+    SQL: unable to find column "val_bbp"
+    did you mean `val_bpb`?
+    "#);
+    assert_snapshot!(explain("SELECT * FROM experiment"), @r"
+    SQL: relation 'experiment' was not found
+    did you mean `experiments`? the tables are experiments, metrics, runs, events
+    ");
+    assert_snapshot!(explain("SELEC 1"), @"SQL: Expected: an SQL statement, found: SELEC at Line: 1, Column: 1");
+    assert_snapshot!(explain(" ; "), @r"
+    SQL: the query is empty
+    for example SELECT * FROM experiments WHERE status = 'keep' ORDER BY value
+    ");
+}
+
+#[test]
+fn json_for_scripts() {
+    let lab = Lab::new();
+    lab.append(|_| ());
+    let mut frames = lab.frames();
+    let list = frames.list(&lab.tag).unwrap();
+    let json = experiments_json("lab", &lab.tag, ("val_bpb", lab::Direction::Minimize, None), &list);
+    assert_eq!(json["schema"], 1);
+    assert_eq!(json["metric"]["direction"], "minimize");
+    for field in [
+        "number",
+        "id",
+        "status",
+        "value",
+        "delta",
+        "confidence",
+        "parent",
+        "candidate",
+        "hypothesis",
+        "proposer",
+        "started",
+        "seconds",
+        "runs",
+        "summary",
+        "cost",
+        "reason",
+        "claim",
+        "author",
+        "program",
+        "rule",
+        "environment",
+    ] {
+        assert!(json["experiments"][0].get(field).is_some(), "{field}");
+    }
+    assert_snapshot!(metrics_json(&frames.metrics(&lab.tag, Which::Number(0)).unwrap()), @r#"{"schema":1,"columns":{"step":[0,10,20],"time":[0.0,10.0,20.0],"loss":[3.0,2.9,2.8]}}"#);
+}
