@@ -1,0 +1,201 @@
+//! What the live view says, worked out once for both of its forms.
+
+use jiff::{Timestamp, Zoned};
+use lab::{
+    Cost, Experiment, Seconds,
+    status::{LoopState, SlotStatus},
+};
+
+use super::{Curve, Live};
+use crate::{
+    experiments::headline,
+    number::{count, duration, fixed, short},
+    standing::{Standing, decimals, tally},
+    style,
+    text::{clip, one_line},
+};
+
+/// How many of the last judgements are shown.
+const JUDGEMENTS: usize = 5;
+
+pub(super) struct Facts<'a> {
+    /// A sign, its colour, and what the loop is doing.
+    pub(super) state: (&'static str, &'static str, String),
+    /// Tag, proposer, since when.
+    pub(super) about: String,
+    /// When this view was drawn.
+    pub(super) time: String,
+    /// How far the night is: a name, a share where one is known, and words.
+    pub(super) night: Vec<(&'static str, Option<f64>, String)>,
+    /// The gain so far, the keep rate and the cost.
+    pub(super) gains: Vec<String>,
+    pub(super) slots: Vec<Slot>,
+    /// What the curve says in words.
+    pub(super) curve: Option<String>,
+    /// The newest first.
+    pub(super) last: Vec<&'a Experiment>,
+    pub(super) standing: Standing<'a>,
+    pub(super) decimals: usize,
+    pub(super) problem: Option<String>,
+    pub(super) ended: Option<String>,
+}
+
+/// What one slot is doing.
+pub(super) struct Slot {
+    /// `slot 1 · experiment 18`, or only the experiment where there is one slot.
+    pub(super) name: String,
+    pub(super) phase: String,
+    /// How far its run is, where it runs.
+    pub(super) share: Option<f64>,
+    pub(super) time: String,
+    pub(super) hypothesis: Option<String>,
+    /// The last metrics, by name.
+    pub(super) last: Vec<(String, String)>,
+}
+
+impl<'a> Facts<'a> {
+    pub(super) fn of(live: &Live<'a>) -> Self {
+        let (status, experiments) = (live.status, live.experiments);
+        let decimals = decimals(experiments);
+        let standing = Standing::of(experiments, live.metric.direction);
+        let mut about = vec![format!("tag {}", one_line(status.tag.as_str()))];
+        about.extend(status.proposer.as_deref().map(|proposer| clip(&one_line(proposer), 40)));
+        about.extend(status.since.map(|since| format!("since {}", clock(since, &live.now))));
+        let mut gains: Vec<String> = headline(&standing, live.metric, decimals).into_iter().collect();
+        gains.push(tally(experiments));
+        gains.extend(cost(&status.cost));
+        let idle = status.state == LoopState::Idle;
+        Self {
+            state: state(live),
+            about: about.join(" · "),
+            time: live.now.strftime("%Y-%m-%d %H:%M:%S %Z").to_string(),
+            night: if idle { Vec::new() } else { night(live) },
+            gains,
+            slots: status.slots.iter().filter(|_| !idle).map(|slot| self::slot(slot, live)).collect(),
+            curve: live.curve.as_ref().and_then(curve),
+            last: experiments.iter().rev().take(JUDGEMENTS).collect(),
+            standing,
+            decimals,
+            problem: status.problem.as_deref().map(|problem| clip(&one_line(problem), 400)),
+            ended: status.ended.as_deref().filter(|_| idle).map(|reason| clip(&one_line(reason), 400)),
+        }
+    }
+}
+
+fn state(live: &Live) -> (&'static str, &'static str, String) {
+    let (sign, colour, word) = match live.status.state {
+        LoopState::Idle if live.status.ended.is_some() => ("■", style::GREY, "Ended"),
+        LoopState::Idle => ("○", style::GREY, "No loop runs"),
+        LoopState::Proposing => ("●", style::BLUE, "Proposing"),
+        LoopState::Running => ("●", style::GREEN, "Running"),
+        LoopState::Paused => ("‖", style::ORANGE, "Paused"),
+        LoopState::Stopping => ("●", style::ORANGE, "Stopping after the current runs"),
+    };
+    (sign, colour, word.to_owned())
+}
+
+/// `22:10`, with the date where it is not today's.
+fn clock(at: Timestamp, now: &Zoned) -> String {
+    let at = at.to_zoned(now.time_zone().clone());
+    let format = if at.date() == now.date() { "%H:%M" } else { "%a %-d %b %H:%M" };
+    at.strftime(format).to_string()
+}
+
+fn night(live: &Live) -> Vec<(&'static str, Option<f64>, String)> {
+    let status = live.status;
+    let now = live.now.timestamp();
+    let elapsed = status.since.map(|since| (now.as_second() - since.as_second()).max(0) as f64);
+    let until = |time: Timestamp| (time.as_second() - now.as_second()) as f64;
+    let mut rows = Vec::new();
+    let done = status.experiments;
+    if let Some(planned) = status.planned {
+        let left = planned.saturating_sub(done) as f64;
+        let each = elapsed.filter(|_| done > 0).map(|elapsed| elapsed / done as f64);
+        let eta = each.filter(|_| left > 0.0).map(|each| each * left);
+        // What the deadline cuts off is told there.
+        let eta = eta.filter(|eta| status.deadline.is_none_or(|deadline| *eta <= until(deadline)));
+        let eta = eta.map(|eta| format!(" · about {} left", duration(Seconds(eta)))).unwrap_or_default();
+        let share = if planned == 0 { 1.0 } else { done as f64 / planned as f64 };
+        rows.push(("experiments", Some(share), format!("{done} of {planned}{eta}")));
+    }
+    if let (Some(since), Some(deadline), Some(elapsed)) = (status.since, status.deadline, elapsed) {
+        let whole = (deadline.as_second() - since.as_second()).max(1) as f64;
+        let text = format!(
+            "{} of {} · ends {}",
+            duration(Seconds(elapsed)),
+            duration(Seconds(whole)),
+            clock(deadline, &live.now)
+        );
+        rows.push(("time", Some(elapsed / whole), text));
+    }
+    if rows.is_empty() {
+        let time = elapsed.map(|elapsed| format!(" in {}", duration(Seconds(elapsed)))).unwrap_or_default();
+        rows.push((
+            "so far",
+            None,
+            format!("{}{time}, until it is stopped", count(done as usize, "experiment", "experiments")),
+        ));
+    }
+    rows
+}
+
+fn slot(slot: &SlotStatus, live: &Live) -> Slot {
+    let mut name = slot.experiment.map_or_else(|| "idle".to_owned(), |number| format!("experiment {number}"));
+    if live.status.slots.len() > 1 {
+        name = format!("slot {} · {name}", slot.slot);
+    }
+    let running = slot.phase == "running" && slot.budget.0 > 0.0;
+    let time = if running {
+        format!("{} of {}", duration(slot.elapsed), duration(slot.budget))
+    } else {
+        duration(slot.elapsed)
+    };
+    let rank = |name: &str| match name {
+        "step" => 0,
+        name if name == live.metric.name => 1,
+        "loss" => 2,
+        _ => 3,
+    };
+    let mut last: Vec<(&String, &f64)> = slot.last.iter().collect();
+    last.sort_by_key(|(name, _)| rank(name));
+    Slot {
+        name,
+        phase: one_line(&slot.phase),
+        share: running.then(|| slot.elapsed.0 / slot.budget.0),
+        time: if slot.phase == "idle" { String::new() } else { time },
+        hypothesis: slot.hypothesis.as_deref().map(one_line).filter(|text| !text.is_empty()),
+        last: last
+            .into_iter()
+            .take(5)
+            .map(|(name, value)| (clip(&one_line(name), 24), short(*value)))
+            .collect(),
+    }
+}
+
+/// `loss 3.21 at step 1,200, the best run had 3.25`.
+fn curve(curve: &Curve) -> Option<String> {
+    let (step, value) = curve.current.iter().rev().find(|(_, value)| value.is_finite())?;
+    let best = curve.best.iter().rfind(|(x, y)| x <= step && y.is_finite());
+    // Only where the best run got about as far.
+    let best = best.filter(|_| curve.best.last().is_some_and(|(x, _)| x >= step));
+    let best = best.map(|(_, y)| format!(", the best run had {}", short(*y))).unwrap_or_default();
+    let of = curve.experiment.map(|number| format!(" of experiment {number}")).unwrap_or_default();
+    Some(format!(
+        "{}{of}: {} at step {}{best}",
+        clip(&one_line(&curve.name), 40),
+        short(*value),
+        fixed(*step, 0)
+    ))
+}
+
+fn cost(cost: &Cost) -> Option<String> {
+    let tokens = cost.input_tokens + cost.output_tokens;
+    let mut parts = Vec::new();
+    if cost.usd > 0.0 {
+        parts.push(format!("${}", fixed(cost.usd, 2)));
+    }
+    if tokens > 0 {
+        parts.push(count(tokens as usize, "token", "tokens"));
+    }
+    (!parts.is_empty()).then(|| parts.join(", "))
+}

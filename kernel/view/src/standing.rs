@@ -1,0 +1,91 @@
+//! How experiments stand to each other: the baseline of each epoch, the best, what was kept.
+
+use std::collections::HashMap;
+
+use lab::{Direction, Epoch, Experiment, Status};
+
+/// Baselines, the best and counts of a list of experiments in the order of their numbers.
+pub(crate) struct Standing<'a> {
+    baselines: HashMap<&'a Epoch, f64>,
+    /// The best of what was kept in the current epoch: that of the last baseline.
+    pub(crate) best: Option<&'a Experiment>,
+}
+
+impl<'a> Standing<'a> {
+    pub(crate) fn of(experiments: &'a [Experiment], direction: Direction) -> Self {
+        let mut baselines = HashMap::new();
+        for (experiment, value) in valued(experiments).filter(|(experiment, _)| experiment.record.baseline) {
+            baselines.entry(&experiment.record.epoch).or_insert(value);
+        }
+        let baseline = experiments.iter().rfind(|experiment| experiment.record.baseline);
+        let epoch = baseline.or(experiments.last()).map(|experiment| &experiment.record.epoch);
+        let best = valued(experiments)
+            .filter(|(experiment, _)| experiment.record.status == Status::Keep)
+            .filter(|(experiment, _)| Some(&experiment.record.epoch) == epoch)
+            .reduce(|best, next| if direction.better(next.1, best.1) { next } else { best })
+            .map(|(experiment, _)| experiment);
+        Self { baselines, best }
+    }
+
+    /// The value of the baseline that an experiment is to be compared with.
+    pub(crate) fn baseline_of(&self, experiment: &Experiment) -> Option<f64> {
+        self.baselines.get(&experiment.record.epoch).copied()
+    }
+
+    /// The experiment's value minus that of its epoch's baseline; none for a baseline itself.
+    pub(crate) fn gain(&self, experiment: &Experiment) -> Option<f64> {
+        let gain = experiment.record.value? - self.baseline_of(experiment)?;
+        (!experiment.record.baseline && gain.is_finite()).then_some(gain)
+    }
+
+    pub(crate) fn is_best(&self, experiment: &Experiment) -> bool {
+        self.best.is_some_and(|best| best.record.id == experiment.record.id)
+    }
+}
+
+/// The experiments that have a finite value, with it.
+pub(crate) fn valued(experiments: &[Experiment]) -> impl Iterator<Item = (&Experiment, f64)> {
+    experiments.iter().filter_map(|experiment| {
+        experiment.record.value.filter(|value| value.is_finite()).map(|value| (experiment, value))
+    })
+}
+
+/// How many decimals tell the values apart, and show every gain as more than zero.
+pub(crate) fn decimals(experiments: &[Experiment]) -> usize {
+    let usual = crate::number::decimals(valued(experiments).map(|(_, value)| value));
+    let gains = experiments.iter().filter(|e| improved(e)).filter_map(|e| e.record.delta);
+    let needed =
+        gains.filter(|gain| *gain != 0.0 && gain.is_finite()).map(|gain| (-gain.abs().log10()).ceil() as i64);
+    let needed = needed.max().unwrap_or(0).max(0) as usize;
+    usual.max(needed.min(6))
+}
+
+/// Whether it was kept and improved on something: a baseline is kept, but no improvement.
+pub(crate) fn improved(experiment: &Experiment) -> bool {
+    experiment.record.status == Status::Keep && !experiment.record.baseline
+}
+
+/// `5 kept of 16 tried (31%)`, and what failed; the baselines are not counted as tried.
+pub(crate) fn tally(experiments: &[Experiment]) -> String {
+    let tried: Vec<&Experiment> =
+        experiments.iter().filter(|experiment| !experiment.record.baseline).collect();
+    let kept = tried.iter().filter(|experiment| improved(experiment)).count();
+    let mut parts = vec![if tried.is_empty() {
+        "nothing tried yet".to_owned()
+    } else {
+        format!("{kept} kept of {} tried ({:.0}%)", tried.len(), kept as f64 / tried.len() as f64 * 100.0)
+    }];
+    for (status, words) in [
+        (Status::Crash, "crashed"),
+        (Status::Timeout, "timed out"),
+        (Status::Invalid, "invalid"),
+        (Status::Suspect, "suspect"),
+        (Status::Waiting, "waiting"),
+    ] {
+        let n = experiments.iter().filter(|experiment| experiment.record.status == status).count();
+        if n > 0 {
+            parts.push(format!("{n} {words}"));
+        }
+    }
+    parts.join(", ")
+}

@@ -1,0 +1,8 @@
+//! What people see, whole, on ledgers of every size and kind.
+#![allow(clippy::unwrap_used)]
+
+mod charts;
+mod hostile;
+mod live;
+mod support;
+mod tables;

@@ -1,0 +1,217 @@
+use insta::assert_snapshot;
+
+use super::support::{crashes, ledger, loss, metric, one, turned};
+use crate::{Metric, Options, Page, Sort, chart};
+
+#[test]
+fn the_table_of_a_night() {
+    let bundle = crate::experiments(&ledger(17), &Options::new(metric()));
+    assert_snapshot!(bundle.text(), @r"
+    val_bpb 1.023000 → 1.021311 (−0.2%, experiment 13) · 3 kept of 16 tried (19%)
+
+        #  status      value     Δ best     Δ base    time  proposer  hypothesis
+        0  keep     1.023000                        5m 01s  baseline  baseline
+        1  discard  1.033545  +0.010545  +0.010545  5m 02s  search    warm up the learning rate over 10…
+        2  keep     1.021422  −0.001578  −0.001578  5m 03s  search    deeper: 8 → 10 layers
+        3  discard  1.028851  +0.007429  +0.005851  5m 04s  search    GELU instead of squared ReLU
+        4  discard  1.031421  +0.009999  +0.008421  5m 05s  search    learning rate 0.02 → 0.03
+        5  discard  1.024861  +0.003439  +0.001861  5m 06s  search    weight decay 0.1 on matrices only
+        6  discard  1.029881  +0.008459  +0.006881  5m 07s  search    rotary base 10,000 → 50,000
+        7  discard  1.023081  +0.001659  +0.000081  5m 01s  search    tie the embedding and the head
+        8  discard  1.030105  +0.008683  +0.007105  5m 02s  search    cosine schedule with a floor of 1…
+        9  discard  1.025401  +0.003979  +0.002401  5m 03s  search    gradient clipping at 1.0
+       10  keep     1.021312  −0.000110  −0.001688  5m 04s  search    wider head dimension, fewer heads
+       11  discard  3.400000  +2.378688  +2.377000  5m 05s  search    drop the bias in the output proje…
+       12  discard  1.024545  +0.003233  +0.001545  5m 06s  search    halve the batch size
+    ★  13  keep     1.021311  −0.000001  −0.001689  5m 07s  search    warm up the learning rate over 10…
+       14  discard  1.022354  +0.001043  −0.000646  5m 01s  search    deeper: 8 → 10 layers
+       15  discard  1.033560  +0.012249  +0.010560  5m 02s  search    GELU instead of squared ReLU
+       16  discard  1.029943  +0.008632  +0.006943  5m 03s  search    learning rate 0.02 → 0.03
+    ");
+}
+
+#[test]
+fn the_table_as_html() {
+    let mut experiments = ledger(2);
+    experiments[1].record.confidence = Some(0.93);
+    experiments[1].record.hypothesis = "a < b & \"c\"".to_owned();
+    assert_snapshot!(crate::experiments(&experiments, &Options::new(metric())).html().unwrap(), @r#"<div><div style="margin:2px 0 6px 0">val_bpb 1.0230 (experiment 0) · 0 kept of 1 tried (0%)</div><table style="border-collapse:collapse;font-size:13px;margin:2px 0"><thead><tr><th style="padding:3px 8px;text-align:right;vertical-align:top;white-space:nowrap">#</th><th style="padding:3px 8px;text-align:left;vertical-align:top;white-space:nowrap">status</th><th style="padding:3px 8px;text-align:right;vertical-align:top;white-space:nowrap" title="val_bpb (lower is better)">val_bpb</th><th style="padding:3px 8px;text-align:right;vertical-align:top;white-space:nowrap" title="difference to the best that it was compared with">Δ best</th><th style="padding:3px 8px;text-align:right;vertical-align:top;white-space:nowrap" title="difference to the baseline">Δ baseline</th><th style="padding:3px 8px;text-align:right;vertical-align:top;white-space:nowrap" title="probability that the difference is real">sure</th><th style="padding:3px 8px;text-align:right;vertical-align:top;white-space:nowrap">time</th><th style="padding:3px 8px;text-align:left;vertical-align:top;white-space:nowrap">proposer</th><th style="padding:3px 8px;text-align:left;vertical-align:top;white-space:nowrap">hypothesis</th></tr></thead><tbody><tr style="background-color:#009e7326;font-weight:600"><td style="padding:3px 8px;text-align:right;vertical-align:top;white-space:nowrap"><span title="best">★ </span>0</td><td style="padding:3px 8px;text-align:left;vertical-align:top;white-space:nowrap" title="the baseline"><span style="display:inline-block;width:16px;border-radius:3px;background-color:#009e73;color:#ffffff;text-align:center;font-weight:600;font-size:11px;line-height:16px">K</span> keep</td><td style="padding:3px 8px;text-align:right;vertical-align:top;white-space:nowrap">1.0230</td><td style="padding:3px 8px;text-align:right;vertical-align:top;white-space:nowrap"><span style="opacity:0.65"></span></td><td style="padding:3px 8px;text-align:right;vertical-align:top;white-space:nowrap"><span style="opacity:0.65"></span></td><td style="padding:3px 8px;text-align:right;vertical-align:top;white-space:nowrap"></td><td style="padding:3px 8px;text-align:right;vertical-align:top;white-space:nowrap">5m 01s</td><td style="padding:3px 8px;text-align:left;vertical-align:top;white-space:nowrap">baseline</td><td style="padding:3px 8px;text-align:left;vertical-align:top;white-space:normal;min-width:180px;max-width:520px">baseline</td></tr><tr><td style="padding:3px 8px;text-align:right;vertical-align:top;white-space:nowrap">1</td><td style="padding:3px 8px;text-align:left;vertical-align:top;white-space:nowrap" title="not better than the best"><span style="display:inline-block;width:16px;border-radius:3px;background-color:#8a8a8a;color:#ffffff;text-align:center;font-weight:600;font-size:11px;line-height:16px">D</span> discard</td><td style="padding:3px 8px;text-align:right;vertical-align:top;white-space:nowrap">1.0335</td><td style="padding:3px 8px;text-align:right;vertical-align:top;white-space:nowrap"><span style="opacity:0.65">+0.0105</span></td><td style="padding:3px 8px;text-align:right;vertical-align:top;white-space:nowrap"><span style="opacity:0.65">+0.0105</span></td><td style="padding:3px 8px;text-align:right;vertical-align:top;white-space:nowrap">93%</td><td style="padding:3px 8px;text-align:right;vertical-align:top;white-space:nowrap">5m 02s</td><td style="padding:3px 8px;text-align:left;vertical-align:top;white-space:nowrap">search</td><td style="padding:3px 8px;text-align:left;vertical-align:top;white-space:normal;min-width:180px;max-width:520px">a &lt; b &amp; &quot;c&quot;</td></tr></tbody></table></div>"#);
+}
+
+#[test]
+fn an_empty_ledger_and_one_of_crashes() {
+    assert_snapshot!(crate::experiments(&[], &Options::new(metric())).text(), @"No experiments yet: `loop start` begins.");
+    assert_snapshot!(crate::experiments(&crashes(3), &Options::new(metric())).text(), @r"
+    0 kept of 2 tried (0%), 3 crashed
+
+      #  status  value  Δ best  Δ base    time  proposer  hypothesis
+      0  crash       –                  5m 01s  baseline  baseline
+      1  crash       –                  5m 02s  search    warm up the learning rate over 100 steps
+      2  crash       –                  5m 03s  search    deeper: 8 → 10 layers
+    ");
+}
+
+#[test]
+fn sorted_filtered_and_cut() {
+    let all = turned(ledger(1000));
+    let metric = Metric {
+        name: "tokens_per_second".into(),
+        direction: lab::Direction::Maximize,
+        unit: Some("1/s".into()),
+    };
+    let mut options = Options::new(metric);
+    options.limit = 4;
+    assert_snapshot!(crate::experiments(&all, &options).text(), @r"
+    tokens_per_second 11,908 → 11,990 1/s (+0.7%, experiment 967) · 199 kept of 999 tried (20%), 96 crashed
+
+        #  status    value  Δ best  Δ base    time  proposer  hypothesis
+      996  discard  11,943     −47     +35  5m 03s  search    halve the batch size
+      997  discard  11,970     −19     +62  5m 04s  search    warm up the learning rate over 100 steps
+      998  discard  11,973     −17     +65  5m 05s  search    deeper: 8 → 10 layers
+      999  discard  11,967     −23     +59  5m 06s  search    GELU instead of squared ReLU
+    … the last 4 of 1,000 experiments
+    ");
+    (options.sort, options.top, options.statuses) = (Sort::Value, Some(3), vec![lab::Status::Keep]);
+    options.own = Some("another".to_owned());
+    assert_snapshot!(crate::experiments(&all, &options).text(), @r"
+    tokens_per_second 11,908 → 11,990 1/s (+0.7%, experiment 967) · 199 kept of 999 tried (20%), 96 crashed
+
+                  #  status   value  Δ best  Δ base    time  proposer  hypothesis
+    ★  a1b2c3d4/967  keep    11,990       0     +82  5m 02s  search    tie the embedding and the head
+       a1b2c3d4/973  keep    11,990       0     +82  5m 01s  search    warm up the learning rate over 1…
+       a1b2c3d4/977  keep    11,990       0     +82  5m 05s  search    weight decay 0.1 on matrices only
+    ");
+    options.since = Some("2100-01-01T00:00:00Z".parse().unwrap());
+    assert!(crate::experiments(&all, &options).text().starts_with("No experiment matches."));
+}
+
+#[test]
+fn one_experiment_on_a_page() {
+    let mut e = one(17);
+    e.record.delta = Some(-0.0021);
+    e.record.value = Some(0.9932);
+    e.record.status = lab::Status::Keep;
+    e.record.claim = Some(lab::Claim::Unproven);
+    e.judged = Some(lab::Status::Discard);
+    e.record.cost.usd = 0.0213;
+    e.record.summary.insert("peak_vram_mb".to_owned(), 39_210.0);
+    e.notes.push("Ada: looks real".to_owned());
+    let diff = "diff --git a/train.py b/train.py\n--- a/train.py\n+++ b/train.py\n@@ -1,3 +1,3 @@\n import torch\n-BATCH = 64\n+BATCH = 32\n";
+    let page = Page {
+        experiment: &e,
+        metric: &metric(),
+        baseline: Some(1.023),
+        diff: Some(diff),
+        curve: Some(chart::curves(
+            vec![("17".into(), loss(300, 2.7)), ("best".into(), loss(300, 2.8))],
+            "step",
+            "loss",
+        )),
+        log: Some(b"starting\n\x1b[32mstep 1\rstep 2\x1b[0m\ndone\n"),
+        zone: jiff::tz::TimeZone::UTC,
+    };
+    let bundle = crate::experiment(&page);
+    assert_snapshot!(bundle.text(), @r"
+    Experiment 17: weight decay 0.1 on matrices only (judged discard, keep by hand)
+
+    status      keep, unproven: one run said so (the judge said discard)
+    value       val_bpb 0.9932, −0.0021 to the best it was compared with, −0.0298 (−2.9%) to the
+                baseline
+    reason      not better than the best
+    candidate   0000000000 → 0000000000
+    by          search, under the name of Ada
+    started     2026-11-20 23:38:07 UTC, took 5m 04s
+    runs        seed 42: 1 in 5m 00s
+    cost        $0.0213
+    summary     peak_vram_mb 39,210
+    machine     gpu-7, x86_64, 2 cores, rustc 1.95.0
+    note        Ada: looks real
+
+    loss over step
+    17    █▆▅▄▄▃▃▂▂▂▂▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁  6.7 → 2.7006
+    best  █▆▅▄▄▃▃▂▂▂▂▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁  6.8 → 2.8006
+    loss by step
+
+    diff (+1 −1 lines)
+    diff --git a/train.py b/train.py
+    --- a/train.py
+    +++ b/train.py
+    @@ -1,3 +1,3 @@
+     import torch
+    -BATCH = 64
+    +BATCH = 32
+
+    log
+    starting
+    step 2
+    done
+    ");
+    assert!(bundle.html().unwrap().contains("data:image/png"));
+}
+
+#[test]
+fn a_diff_in_colours() {
+    let bundle = crate::diff(
+        "diff --git a/f b/f\n--- a/f\n+++ b/f\n@@ -1,2 +1,2 @@\n same\n-old <b>\n+new\n\\ No newline at end of file\n",
+    );
+    assert_snapshot!(bundle.text(), @r"
+    diff --git a/f b/f
+    --- a/f
+    +++ b/f
+    @@ -1,2 +1,2 @@
+     same
+    -old <b>
+    +new
+    \ No newline at end of file
+    ");
+    assert_snapshot!(bundle.html().unwrap(), @r#"<div style="margin:2px 0;padding:0;font-family:monospace;font-size:12px;line-height:1.45;overflow-x:auto"><div style="white-space:pre;padding:0 6px;font-weight:600">diff --git a/f b/f</div><div style="white-space:pre;padding:0 6px;font-weight:600">--- a/f</div><div style="white-space:pre;padding:0 6px;font-weight:600">+++ b/f</div><div style="white-space:pre;padding:0 6px;background-color:#0072b21f;opacity:0.75">@@ -1,2 +1,2 @@</div><div style="white-space:pre;padding:0 6px;"> same</div><div style="white-space:pre;padding:0 6px;background-color:#d55e002e">-old &lt;b&gt;</div><div style="white-space:pre;padding:0 6px;background-color:#009e732e">+new</div><div style="white-space:pre;padding:0 6px;opacity:0.65;font-style:italic">\ No newline at end of file</div></div>"#);
+    assert_eq!(crate::diff("").text(), "No difference.");
+}
+
+#[test]
+fn the_tail_of_a_log() {
+    let log = (0..100).map(|i| format!("line {i}")).collect::<Vec<_>>().join("\n") + "\n";
+    assert_snapshot!(crate::log(log.as_bytes(), 3).text(), @r"
+    … 97 lines (766 bytes) before this
+    line 97
+    line 98
+    line 99
+    ");
+    assert_eq!(crate::log(b"\n", 3).text(), "The log is empty.");
+    assert_eq!(crate::log(b"bad \xff byte", 3).text(), "bad \u{fffd} byte");
+}
+
+#[test]
+fn a_frame_with_types_and_what_was_cut() {
+    use polars::prelude::{Column, DataFrame};
+    let rows = 30;
+    let columns = vec![
+        Column::new("number".into(), (0..rows).collect::<Vec<i64>>()),
+        Column::new(
+            "loss".into(),
+            (0..rows).map(|i| (i != 1).then_some(3.0 / (i + 1) as f64)).collect::<Vec<_>>(),
+        ),
+        Column::new("text <b>".into(), (0..rows).map(|i| format!("<i>{i}\u{1b}[1m")).collect::<Vec<_>>()),
+    ];
+    let frame = DataFrame::new(rows as usize, columns).unwrap();
+    let bundle = crate::table(&frame, 4);
+    assert_snapshot!(bundle.text(), @r"
+    number    loss  text <b>
+       i64     f64  str
+         0       3  <i>0
+         1    null  <i>1
+         …       …  …
+        28  0.1034  <i>28
+        29     0.1  <i>29
+    30 rows × 3 columns, 26 rows not shown
+    ");
+    let html = bundle.html().unwrap();
+    assert!(
+        html.contains("&lt;i&gt;29")
+            && html.contains("text &lt;b&gt;")
+            && html.contains("30 rows × 3 columns"),
+        "{html}"
+    );
+    assert!(!html.contains("<i>") && html.contains("26 rows not shown"), "{html}");
+    assert_eq!(crate::table(&DataFrame::empty(), 4).text(), "0 rows × 0 columns");
+}
