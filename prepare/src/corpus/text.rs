@@ -1,0 +1,91 @@
+//! From files to pieces of prose.
+
+use std::collections::HashSet;
+
+use super::Corpus;
+
+/// A piece ends with the paragraph that reaches this many bytes.
+const PIECE_BYTES: usize = 4096;
+
+/// A paragraph of at least so many bytes is kept the first time only, so that validation text does not
+/// occur in the train split word for word (licences, repeated docs).
+const UNIQUE_BYTES: usize = 40;
+
+/// The text of `///` and `//!` comments, a paragraph for each run of lines.
+pub(super) fn doc_comments(code: &str) -> String {
+    let mut text = String::new();
+    for line in code.lines() {
+        let line = line.trim_start();
+        let comment = line.strip_prefix("///").or_else(|| line.strip_prefix("//!"));
+        match comment {
+            Some(comment) if !comment.starts_with('/') => {
+                text.push_str(comment.strip_prefix(' ').unwrap_or(comment));
+                text.push('\n');
+            }
+            _ if text.is_empty() || text.ends_with("\n\n") => {}
+            _ => text.push('\n'),
+        }
+    }
+    text.truncate(text.trim_end().len());
+    if !text.is_empty() {
+        text.push('\n');
+    }
+    text
+}
+
+/// Cuts documents into pieces that end between paragraphs.
+pub(super) fn pieces(documents: &[String]) -> Corpus {
+    let mut seen: HashSet<&str> = HashSet::new();
+    let mut pieces = Vec::new();
+    for document in documents {
+        let mut piece = String::new();
+        for paragraph in document.split("\n\n") {
+            let paragraph = paragraph.trim_end().trim_start_matches('\n');
+            let repeated = paragraph.len() >= UNIQUE_BYTES && !seen.insert(paragraph);
+            if paragraph.is_empty() || repeated {
+                continue;
+            }
+            piece.push_str(paragraph);
+            piece.push_str("\n\n");
+            if piece.len() >= PIECE_BYTES {
+                pieces.push(std::mem::take(&mut piece));
+            }
+        }
+        if !piece.is_empty() {
+            pieces.push(piece);
+        }
+    }
+    Corpus { pieces, bytes_read: documents.iter().map(String::len).sum() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn comments_become_paragraphs() {
+        let code = "//! A crate.\n//!\n//! Its use:\n\nuse x;\n/// Adds.\n    ///   indented\nfn add() {} // no\n//// no\n";
+        assert_eq!(doc_comments(code), "A crate.\n\nIts use:\n\nAdds.\n  indented\n");
+        assert_eq!(doc_comments("fn main() {}"), "");
+    }
+
+    #[test]
+    fn long_paragraphs_occur_once_and_short_ones_stay() {
+        let long = "x".repeat(UNIQUE_BYTES);
+        let document = format!("short\n\n{long}\n\nshort\n\n\n\n{long}\n");
+        let corpus = pieces(&[document.clone(), document]);
+        assert_eq!(corpus.pieces, [format!("short\n\n{long}\n\nshort\n\n"), "short\n\nshort\n\n".to_owned()]);
+    }
+
+    #[test]
+    fn pieces_end_between_paragraphs() {
+        let paragraphs: Vec<String> = (0..400).map(|n| format!("paragraph number {n}\n\n")).collect();
+        let document = paragraphs.concat();
+        let corpus = pieces(std::slice::from_ref(&document));
+        assert_eq!(corpus.pieces.concat(), document);
+        assert!(corpus.pieces.len() > 1);
+        for piece in &corpus.pieces {
+            assert!(piece.ends_with("\n\n") && piece.len() < PIECE_BYTES + 100);
+        }
+    }
+}

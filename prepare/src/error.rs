@@ -1,0 +1,126 @@
+//! What can go wrong, and what to do about it.
+
+use std::path::{Path, PathBuf};
+
+/// Every failure of this crate: what, where, and by [`PrepareError::hint`] what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PrepareError {
+    /// There is no manifest, so nothing has been prepared here.
+    #[error("no prepared data in `{}`", .0.display())]
+    NotPrepared(PathBuf),
+
+    /// The manifest cannot be understood.
+    #[error("`{}` is not a manifest of this version: {reason}", path.display())]
+    BadManifest {
+        /// The manifest.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+
+    /// A data file is not the one that the manifest describes.
+    #[error("`{}` differs from its manifest: {reason}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What differs.
+        reason: String,
+    },
+
+    /// A file or folder cannot be read or written.
+    #[error("cannot {action} `{}`: {source}", path.display())]
+    Io {
+        /// What was tried: `read`, `write`.
+        action: &'static str,
+        /// Where.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+
+    /// A split is too short for the sequence that was asked for.
+    #[error("{split} has {tokens} tokens, which is too few for sequences of {sequence}")]
+    TooShort {
+        /// `train` or `val`.
+        split: &'static str,
+        /// Its length.
+        tokens: usize,
+        /// Inputs per row.
+        sequence: usize,
+    },
+
+    /// A batch or sequence of no length was asked for.
+    #[error("{0} must be at least 1")]
+    Zero(&'static str),
+
+    /// The model's answer in the evaluation cannot be a cross-entropy.
+    #[error("evaluation: {0}")]
+    BadNats(String),
+
+    /// A crate whose text the corpus needs is not in the cargo registry.
+    #[error("the sources of `{name}` {version} are not in the cargo registry under `{}`", registry.display())]
+    MissingCrate {
+        /// The crate.
+        name: String,
+        /// The version that Cargo.lock names.
+        version: String,
+        /// Where cargo unpacks sources.
+        registry: PathBuf,
+    },
+
+    /// A crate whose text the corpus needs is not in Cargo.lock.
+    #[error("`{0}` stands in the corpus's list but not exactly once in Cargo.lock")]
+    NotLocked(String),
+
+    /// The corpus is too small to train and validate on.
+    #[error("{found} bytes of text in {origin}; at least {needed} are needed")]
+    TooLittleText {
+        /// What there is.
+        found: usize,
+        /// The least that makes sense.
+        needed: usize,
+        /// Where the text came from.
+        origin: String,
+    },
+
+    /// The tokenizer could not be trained or used.
+    #[error("tokenizer: {0}")]
+    Tokenizer(String),
+}
+
+impl PrepareError {
+    /// What the reader can do about it, in one line.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::NotPrepared(_) => "run `cargo run --release -p prepare`",
+            Self::BadManifest { .. } | Self::Damaged { .. } => {
+                "run `cargo run --release -p prepare -- --force` to write it again"
+            }
+            Self::Io { .. } => "check that the path exists, its permissions, and the free space",
+            Self::TooShort { .. } => "use shorter sequences or more text",
+            Self::Zero(_) => "set it to 1 or more",
+            Self::BadNats(_) => "return the cross-entropy in nats of every target, in the order of the batch",
+            Self::MissingCrate { .. } => {
+                "run `cargo fetch --locked`, or give text of your own with `--text DIR`"
+            }
+            Self::NotLocked(_) => "mend the list in prepare/src/corpus/registry.rs",
+            Self::TooLittleText { .. } => "give a folder with more .md, .txt or .rs files",
+            Self::Tokenizer(_) => "check that the text is prose or code in UTF-8",
+        }
+    }
+
+    pub(crate) fn read(path: &Path) -> impl FnOnce(std::io::Error) -> Self + use<> {
+        Self::io("read", path)
+    }
+
+    fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self + use<> {
+        let path = path.to_path_buf();
+        move |source| Self::Io { action, path, source }
+    }
+
+    #[cfg(feature = "corpus")]
+    pub(crate) fn write(path: &Path) -> impl FnOnce(std::io::Error) -> Self + use<> {
+        Self::io("write", path)
+    }
+}
