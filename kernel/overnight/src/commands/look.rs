@@ -1,0 +1,232 @@
+//! Looking: the table, one experiment, its metrics, log and diff, and SQL.
+
+use std::collections::BTreeMap;
+
+use lab::{CommitId, Experiment, Tag};
+use ledger::Ledger;
+use serde_json::json;
+use view::Metric;
+
+use crate::failure::{ExitCode, Failure};
+use crate::grammar::{DiffArgs, ExperimentsArgs, OneArgs, Sort, SqlArgs, TagArgs, Which};
+use crate::session::{Session, find};
+use crate::sink::Sink;
+
+/// Lines of a log that are shown.
+const LOG_LINES: usize = 200;
+/// Rows of a run's metrics that are shown; JSON has them all.
+const METRIC_ROWS: usize = 20;
+
+/// The ledger of a command, its line of research and the experiments in it.
+pub(super) struct Shelf {
+    pub(super) ledger: Ledger,
+    pub(super) tag: Tag,
+    pub(super) experiments: Vec<Experiment>,
+}
+
+impl Shelf {
+    pub(super) fn open(session: &Session, tag: &TagArgs) -> Result<Self, Failure> {
+        let ledger = session.ledger()?;
+        let tag = session.tag(&ledger, tag.tag.as_ref())?;
+        let experiments = ledger.experiments(&tag)?;
+        Ok(Self { ledger, tag, experiments })
+    }
+
+    pub(super) fn find(&self, which: Which) -> Result<&Experiment, Failure> {
+        find(&self.experiments, which, &self.tag)
+    }
+
+    /// The metric as the newest experiment has it, else as the program says.
+    pub(super) fn metric(&self, session: &Session) -> Result<Metric, Failure> {
+        let program = session.lab(&self.ledger);
+        let unit = program.as_ref().ok().and_then(|lab| lab.unit.clone());
+        match self.experiments.last() {
+            Some(last) => Ok(Metric { unit, ..Metric::of(last) }),
+            None => {
+                let lab = program?;
+                Ok(Metric { name: lab.metric.to_string(), direction: lab.direction, unit })
+            }
+        }
+    }
+
+    /// What an experiment changed: against its parent, or against the commit before a baseline's.
+    pub(super) fn change(&self, experiment: &Experiment) -> Result<String, Failure> {
+        match &experiment.record.parent {
+            Some(parent) => Ok(self.ledger.diff(parent, &experiment.record.candidate)?),
+            None => Ok(String::new()),
+        }
+    }
+
+    /// A metric of one experiment over its steps, and the metric's name.
+    pub(super) fn curve(
+        &self,
+        experiment: &Experiment,
+        wanted: Option<&str>,
+    ) -> Result<(String, Vec<(f64, f64)>), Failure> {
+        let metrics = self.ledger.metrics(&self.tag, experiment.record.id)?;
+        let name = wanted.map_or_else(|| curve_name(&metrics.rows), str::to_owned);
+        let points =
+            metrics.rows.iter().filter_map(|row| Some((row.step as f64, *row.values.get(&name)?))).collect();
+        Ok((name, points))
+    }
+}
+
+/// The metric that a curve shows when none is named: a loss, else the one that most rows have.
+pub(super) fn curve_name(rows: &[lab::metrics::Row]) -> String {
+    let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
+    for name in rows.iter().flat_map(|row| row.values.keys()) {
+        *seen.entry(name).or_default() += 1;
+    }
+    let loss = ["loss", "train_loss", "train/loss"].into_iter().find(|name| seen.contains_key(name));
+    loss.or_else(|| seen.iter().max_by_key(|(_, count)| **count).map(|(name, _)| *name))
+        .unwrap_or("loss")
+        .to_owned()
+}
+
+pub(super) fn experiments(args: &ExperimentsArgs, session: &Session, sink: &dyn Sink) -> Result<(), Failure> {
+    let shelf = Shelf::open(session, &args.tag)?;
+    let metric = shelf.metric(session)?;
+    let mut options = view::Options::new(metric.clone());
+    options.statuses = args.status.into_iter().collect();
+    options.top = args.top;
+    options.own = shelf.ledger.writer().ok();
+    options.sort = match args.sort {
+        Sort::Number if args.top.is_some() => view::Sort::Value,
+        Sort::Number => view::Sort::Number,
+        Sort::Value => view::Sort::Value,
+        Sort::Newest => view::Sort::Newest,
+        Sort::Seconds => view::Sort::Seconds,
+    };
+    let shown = view::experiments(&shelf.experiments, &options);
+    sink.show(if session.json {
+        let root = shelf.ledger.root().display().to_string();
+        let mut kept: Vec<Experiment> = shelf
+            .experiments
+            .into_iter()
+            .filter(|e| args.status.is_none_or(|status| e.record.status == status))
+            .collect();
+        if let Some(top) = args.top {
+            let direction = metric.direction;
+            kept.retain(|e| e.record.value.is_some());
+            kept.sort_by(|a, b| {
+                match direction {
+                    lab::Direction::Minimize => a.record.value.partial_cmp(&b.record.value),
+                    lab::Direction::Maximize => b.record.value.partial_cmp(&a.record.value),
+                }
+                .unwrap_or(std::cmp::Ordering::Equal)
+            });
+            kept.truncate(top);
+        }
+        let metric = (metric.name.as_str(), metric.direction, metric.unit.as_deref());
+        let value = frames::experiments_json(&root, &shelf.tag, metric, &kept);
+        shown.with(view::bundle::JSON, value)
+    } else {
+        shown
+    });
+    Ok(())
+}
+
+pub(super) fn experiment(
+    which: Which,
+    tag: &TagArgs,
+    session: &Session,
+    sink: &dyn Sink,
+) -> Result<(), Failure> {
+    let shelf = Shelf::open(session, tag)?;
+    let experiment = shelf.find(which)?;
+    let metric = shelf.metric(session)?;
+    let diff = shelf.change(experiment)?;
+    let (name, points) = shelf.curve(experiment, None)?;
+    let json = serde_json::to_value(experiment).map_err(|error| Failure::new(error.to_string()))?;
+    let log = shelf.ledger.log(&shelf.tag, experiment.record.id)?;
+    let label = format!("experiment {}", experiment.record.number);
+    let baseline = shelf.experiments.iter().find(|other| {
+        other.record.baseline && other.record.epoch == experiment.record.epoch && other.record.value.is_some()
+    });
+    let shown = view::experiment(&view::Page {
+        experiment,
+        metric: &metric,
+        baseline: baseline.and_then(|baseline| baseline.record.value),
+        diff: (!diff.is_empty()).then_some(&diff),
+        curve: (!points.is_empty()).then(|| view::chart::curves(vec![(label, points)], "step", &name)),
+        log: Some(&log),
+        zone: jiff::tz::TimeZone::system(),
+    });
+    sink.show(shown.with(view::bundle::JSON, json!({"schema": lab::SCHEMA, "experiment": json})));
+    Ok(())
+}
+
+pub(super) fn metrics(args: &OneArgs, session: &Session, sink: &dyn Sink) -> Result<(), Failure> {
+    let ledger = session.ledger()?;
+    let tag = session.tag(&ledger, args.tag.tag.as_ref())?;
+    let which = match args.which {
+        Which::Running => frames::Which::Running,
+        other => frames::Which::Number(find(&ledger.experiments(&tag)?, other, &tag)?.record.number),
+    };
+    let frame = session.frames(ledger)?.metrics(&tag, which)?;
+    let shown = view::table(&frame, METRIC_ROWS);
+    sink.show(if session.json {
+        shown.with(view::bundle::JSON, frames::metrics_json(&frame))
+    } else {
+        shown
+    });
+    Ok(())
+}
+
+pub(super) fn log(args: &OneArgs, session: &Session, sink: &dyn Sink) -> Result<(), Failure> {
+    let ledger = session.ledger()?;
+    let tag = session.tag(&ledger, args.tag.tag.as_ref())?;
+    let bytes = if args.which == Which::Running {
+        let paths = session.paths(&ledger)?;
+        let live = session.frames(ledger)?.live(&tag)?;
+        let run = live.last().ok_or_else(|| {
+            Failure::new("no experiment is running").hint("`loop status` says what the loop does")
+        })?;
+        let path = paths.run(run.run).join("log");
+        std::fs::read(&path).map_err(|error| Failure::io("read", &path, &error))?
+    } else {
+        let experiments = ledger.experiments(&tag)?;
+        ledger.log(&tag, find(&experiments, args.which, &tag)?.record.id)?
+    };
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    sink.show(
+        view::log(&bytes, LOG_LINES).with(view::bundle::JSON, json!({"schema": lab::SCHEMA, "log": text})),
+    );
+    Ok(())
+}
+
+pub(super) fn diff(args: &DiffArgs, session: &Session, sink: &dyn Sink) -> Result<(), Failure> {
+    let shelf = Shelf::open(session, &args.tag)?;
+    let a = shelf.find(args.a)?;
+    let unified = match args.b {
+        Some(b) => shelf.ledger.diff(&a.record.candidate, &shelf.find(b)?.record.candidate)?,
+        None => shelf.change(a)?,
+    };
+    let commit = |experiment: &Experiment| -> CommitId { experiment.record.candidate.clone() };
+    let json = json!({"schema": lab::SCHEMA, "a": commit(a), "diff": unified});
+    let shown = if unified.is_empty() {
+        view::plain(match args.b {
+            Some(_) => "no difference",
+            None => "no difference: a baseline is the lab as it was",
+        })
+    } else {
+        view::diff(&unified)
+    };
+    sink.show(shown.with(view::bundle::JSON, json));
+    Ok(())
+}
+
+pub(super) fn sql(args: &SqlArgs, session: &Session, sink: &dyn Sink) -> Result<(), Failure> {
+    let ledger = session.ledger()?;
+    let tag = session.tag(&ledger, args.tag.tag.as_ref())?;
+    let query = args.query.join(" ");
+    if query.trim().is_empty() {
+        return Err(Failure::new("there is no query")
+            .hint("SELECT * FROM experiments")
+            .code(ExitCode::Usage));
+    }
+    let frame = session.frames(ledger)?.sql(&tag, &query)?;
+    let shown = view::table(&frame, args.rows);
+    sink.show(if session.json { shown.with(view::bundle::JSON, frames::rows_json(&frame)) } else { shown });
+    Ok(())
+}

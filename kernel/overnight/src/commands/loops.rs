@@ -1,0 +1,177 @@
+//! `loop`: start, watch, steer and stop it.
+
+use std::time::Duration;
+
+use lab::status::{LoopState, LoopStatus};
+use lab::{Record, Status};
+use runner::{Request, Response, StartOptions};
+use serde_json::json;
+use view::Bundle;
+
+use super::watcher::Watcher;
+use crate::failure::{ExitCode, Failure};
+use crate::grammar::{LoopCommand, StartArgs};
+use crate::session::Session;
+use crate::sink::Sink;
+
+/// How often a watch looks whether something has changed.
+const TICK: Duration = Duration::from_millis(300);
+
+/// Every `loop` command but `start`.
+pub(super) async fn run(command: LoopCommand, session: &Session, sink: &dyn Sink) -> Result<(), Failure> {
+    match command {
+        LoopCommand::Start(args) => start(&args, session, sink).await,
+        LoopCommand::Status => {
+            let mut watcher = Watcher::open(session)?;
+            let status = watcher.status().await?;
+            let json = serde_json::to_value(&status).map_err(|error| Failure::new(error.to_string()))?;
+            sink.show(watcher.draw(&status)?.with(view::bundle::JSON, json));
+            Ok(())
+        }
+        LoopCommand::Watch | LoopCommand::Wait => {
+            let last = watch(session, sink).await?;
+            ended(&last, session)
+        }
+        LoopCommand::Pause => {
+            tell(session, sink, Request::Pause, "paused: no new experiment is started until `loop resume`")
+                .await
+        }
+        LoopCommand::Resume => resume(session, sink).await,
+        LoopCommand::Stop { now: false } => {
+            tell(
+                session,
+                sink,
+                Request::Stop { now: false },
+                "stopping after the current run; `loop stop --now` ends it too",
+            )
+            .await
+        }
+        LoopCommand::Stop { now: true } => {
+            tell(session, sink, Request::Stop { now: true }, "stopping now").await
+        }
+        LoopCommand::Steer { text } => {
+            let text = text.join(" ");
+            tell(session, sink, Request::Steer { text }, "told; the next proposal knows it").await
+        }
+    }
+}
+
+/// Starts a loop, or finds the one that runs.
+pub(super) async fn start(args: &StartArgs, session: &Session, sink: &dyn Sink) -> Result<(), Failure> {
+    let mut watcher = Watcher::open(session)?;
+    let lab = session.lab(watcher.ledger())?;
+    let options = StartOptions {
+        tag: session.tag(watcher.ledger(), args.tag.as_ref())?,
+        proposer: args.agent.clone(),
+        budget: args.budget,
+        hours: args.hours,
+        experiments: args.experiments,
+        slots: args.slots,
+        target: args.target,
+        seed: args.seed,
+        ..StartOptions::default()
+    };
+    let running = watcher.status().await?.state != LoopState::Idle;
+    let notes = match watcher.insist(&Request::Start(options.clone())).await? {
+        Response::Done { notes } => notes,
+        _ => Vec::new(),
+    };
+    if running {
+        sink.show(view::plain(&notes.join("\n")));
+    } else {
+        sink.show(started(&options, &lab, &notes));
+    }
+    if args.watch || args.wait {
+        let last = watch(session, sink).await?;
+        return ended(&last, session);
+    }
+    Ok(())
+}
+
+/// What `loop start` says.
+fn started(options: &StartOptions, lab: &lab::Lab, notes: &[String]) -> Bundle {
+    let budget = options.budget.unwrap_or(lab.budget);
+    let until = match (options.experiments, options.hours) {
+        (Some(n), Some(hours)) => format!("{n} experiments or {hours} h, whichever comes first"),
+        (Some(1), None) => "one experiment".to_owned(),
+        (Some(n), None) => format!("{n} experiments"),
+        (None, Some(hours)) => format!("{hours} h"),
+        (None, None) => "until it is stopped".to_owned(),
+    };
+    let mut text = format!(
+        "The loop has started: {} changes {}, {} is to be {}d, {budget} a run, {until}.\n\
+         It goes on when this is closed. `loop watch` shows it, `loop stop` ends it; branch autoresearch/{}.",
+        options.proposer,
+        lab.editable.join(", "),
+        lab.metric,
+        lab.direction,
+        options.tag,
+    );
+    for note in notes {
+        text.push('\n');
+        text.push_str(note);
+    }
+    view::plain(&text).with(
+        view::bundle::JSON,
+        json!({"schema": lab::SCHEMA, "tag": options.tag, "proposer": options.proposer}),
+    )
+}
+
+/// The live view as it is now.
+pub(crate) async fn glance(session: &Session) -> Result<Bundle, Failure> {
+    let mut watcher = Watcher::open(session)?;
+    let status = watcher.status().await?;
+    watcher.draw(&status)
+}
+
+/// Keeps the live view up to date until the loop ends, and returns its last status.
+pub(crate) async fn watch(session: &Session, sink: &dyn Sink) -> Result<LoopStatus, Failure> {
+    let mut watcher = Watcher::open(session)?;
+    loop {
+        let status = watcher.status().await?;
+        sink.update("live", tokio::task::block_in_place(|| watcher.draw(&status))?);
+        if status.state == LoopState::Idle {
+            return Ok(status);
+        }
+        tokio::time::sleep(TICK).await;
+    }
+}
+
+/// A loop that ended because something is broken is a failure of who waited for it.
+fn ended(last: &LoopStatus, session: &Session) -> Result<(), Failure> {
+    let ledger = session.ledger()?;
+    let experiments = ledger.experiments(&last.tag)?;
+    let broken = experiments.last().filter(|e| e.record.baseline && e.record.status != Status::Keep);
+    if let Some(baseline) = broken {
+        let Record { number, reason, .. } = &baseline.record;
+        return Err(Failure::new(format!("the baseline fails (experiment {number}): {reason}"))
+            .hint(format!("`log {number}` shows what it printed"))
+            .code(ExitCode::Baseline));
+    }
+    match &last.problem {
+        None => Ok(()),
+        Some(problem) => Err(Failure::new(problem.clone())),
+    }
+}
+
+/// Goes on after a pause, or after the runner's death.
+async fn resume(session: &Session, sink: &dyn Sink) -> Result<(), Failure> {
+    let mut watcher = Watcher::open(session)?;
+    watcher.insist(&Request::Resume).await?;
+    sink.show(view::plain("the loop goes on"));
+    Ok(())
+}
+
+async fn tell(session: &Session, sink: &dyn Sink, request: Request, done: &str) -> Result<(), Failure> {
+    let mut watcher = Watcher::open(session)?;
+    let Some(mut client) = watcher.client().await? else {
+        return Err(Failure::new("no loop is running")
+            .hint("`loop start` begins one, `loop resume` goes on with a broken one"));
+    };
+    let mut told = vec![done.to_owned()];
+    if let Response::Done { notes } = client.request(&request).await? {
+        told.extend(notes);
+    }
+    sink.show(view::plain(&told.join("\n")));
+    Ok(())
+}

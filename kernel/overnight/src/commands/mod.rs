@@ -1,0 +1,50 @@
+//! What each command does, one file per group. A command shows its answer on a [`Sink`] and returns.
+
+mod decide;
+mod doctor;
+mod look;
+pub(crate) mod loops;
+mod person;
+mod plot;
+mod program;
+mod tsv;
+mod watcher;
+
+use crate::failure::Failure;
+use crate::grammar::{Command, LoopCommand};
+use crate::session::Session;
+use crate::sink::Sink;
+
+/// Runs a command. Dropping the future ends what it waits for, never the loop.
+pub(crate) async fn run(command: Command, session: &Session, sink: &dyn Sink) -> Result<(), Failure> {
+    match command {
+        Command::Loop(LoopCommand::Start(args)) => loops::start(&args, session, sink).await,
+        Command::Loop(command) => loops::run(command, session, sink).await,
+        Command::Run(args) => person::run(&args, session, sink).await,
+        // The rest reads and writes files alone.
+        command => tokio::task::block_in_place(|| local(&command, session, sink)),
+    }
+}
+
+fn local(command: &Command, session: &Session, sink: &dyn Sink) -> Result<(), Failure> {
+    match command {
+        Command::Experiments(args) => look::experiments(args, session, sink),
+        Command::Experiment(args) => look::experiment(args.which, &args.tag, session, sink),
+        Command::Best(tag) => look::experiment(crate::grammar::Which::Best, tag, session, sink),
+        Command::Metrics(args) => look::metrics(args, session, sink),
+        Command::Log(args) => look::log(args, session, sink),
+        Command::Diff(args) => look::diff(args, session, sink),
+        Command::Sql(args) => look::sql(args, session, sink),
+        Command::Plot(args) => plot::run(args, session, sink),
+        Command::Keep(args) => decide::over(args, lab::Status::Keep, session, sink),
+        Command::Discard(args) => decide::over(args, lab::Status::Discard, session, sink),
+        Command::Note(args) => decide::note(args, session, sink),
+        Command::Branch(args) => decide::branch(args, session, sink),
+        Command::Program => program::show(session, sink),
+        Command::New(args) => program::new(args, session, sink),
+        Command::Export(args) => tsv::export(args, session, sink),
+        Command::Import(args) => tsv::import(args, session, sink),
+        Command::Doctor => doctor::run(session, sink),
+        Command::Loop(_) | Command::Run(_) => Err(Failure::new("this command is not a local one")),
+    }
+}

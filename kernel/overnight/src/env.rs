@@ -1,0 +1,28 @@
+//! Every environment variable that Overnight reads or sets, in one place.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// A folder inside the lab's repository, instead of the current one.
+pub(crate) const LAB: &str = "OVERNIGHT_LAB";
+/// The filter of the kernel's and the runner's log files, such as `debug` or `runner=trace`.
+pub(crate) const LOG: &str = "OVERNIGHT_LOG";
+/// Set by Jupyter: the process that started the kernel, with which the kernel ends.
+pub(crate) const JPY_PARENT_PID: &str = "JPY_PARENT_PID";
+
+/// The value of a variable, if it is set, not empty, and text.
+pub(crate) fn var(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// The value of a variable that holds a path, if it is set and absolute.
+pub(crate) fn path(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute())
+}
+
+/// The environment of this process, for the runs that it starts.
+pub(crate) fn all() -> BTreeMap<String, String> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
+}

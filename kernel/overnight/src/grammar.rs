@@ -1,0 +1,489 @@
+//! The one grammar: `overnight loop start --hours 8` in a terminal, `%loop start --hours 8` in a cell.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use lab::{Seconds, Status, Tag};
+
+/// What a terminal is given.
+#[derive(Debug, Parser)]
+#[command(name = "overnight", version, about, propagate_version = true, max_term_width = 100)]
+pub(crate) struct Cli {
+    /// The lab: a folder inside its git repository.
+    #[arg(long, global = true, value_name = "PATH", env = crate::env::LAB)]
+    pub(crate) lab: Option<PathBuf>,
+    /// Answer in JSON (schema 1).
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) command: CliCommand,
+}
+
+/// What a cell is given after its `%`.
+#[derive(Debug, Parser)]
+#[command(
+    name = "%",
+    multicall = false,
+    no_binary_name = true,
+    disable_version_flag = true,
+    max_term_width = 100
+)]
+pub(crate) struct Magic {
+    /// Answer in JSON (schema 1).
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) command: MagicCommand,
+}
+
+/// The commands of a terminal: the shared ones, and those that set up a machine.
+#[derive(Debug, Subcommand)]
+pub(crate) enum CliCommand {
+    #[command(flatten)]
+    Shared(Command),
+    /// Set up JupyterLab with this kernel beside the lab, and open the quickstart.
+    Lab(LabArgs),
+    /// Install the kernel for Jupyter.
+    Install(InstallArgs),
+    /// Remove the kernel from Jupyter.
+    Uninstall(InstallArgs),
+    /// Run as a Jupyter kernel; Jupyter calls this.
+    #[command(hide = true)]
+    Kernel {
+        /// The file that says where to listen.
+        #[arg(long, value_name = "FILE")]
+        connection_file: PathBuf,
+    },
+    /// Wait for requests and run loops in this process; `loop start` calls this.
+    #[command(hide = true)]
+    Runner,
+    /// Run one job in its folder; the runner calls this.
+    #[command(hide = true)]
+    Shim {
+        /// The job's folder.
+        folder: PathBuf,
+    },
+    /// Compile and run Rust cells; the kernel calls this.
+    #[command(hide = true)]
+    CellsWorker,
+}
+
+/// The commands of a cell: the shared ones, and those about the notebook.
+#[derive(Debug, Subcommand)]
+pub(crate) enum MagicCommand {
+    #[command(flatten)]
+    Shared(Command),
+    /// Show the lab, or change to another.
+    Lab {
+        /// A folder inside the other lab's repository.
+        path: Option<PathBuf>,
+    },
+    /// List the magics.
+    Lsmagic,
+}
+
+/// The commands that a terminal and a cell share.
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum Command {
+    /// Start, watch and stop the loop.
+    #[command(subcommand)]
+    Loop(LoopCommand),
+    /// The table of experiments.
+    Experiments(ExperimentsArgs),
+    /// One experiment: its hypothesis, judgement, diff and curve.
+    Experiment(OneArgs),
+    /// The best experiment so far.
+    Best(TagArgs),
+    /// The metrics of one experiment, a row per step.
+    Metrics(OneArgs),
+    /// What one experiment printed.
+    Log(OneArgs),
+    /// What one experiment changed, or the difference of two.
+    Diff(DiffArgs),
+    /// Try a change of your own, judged and recorded like the loop's.
+    Run(RunArgs),
+    /// Keep an experiment, whatever the judge said.
+    Keep(OverrideArgs),
+    /// Discard an experiment, whatever the judge said.
+    Discard(OverrideArgs),
+    /// Write a note on an experiment.
+    Note(NoteArgs),
+    /// Make a git branch of an experiment's candidate.
+    Branch(BranchArgs),
+    /// Draw a chart.
+    Plot(PlotArgs),
+    /// Query experiments, runs, metrics and events.
+    Sql(SqlArgs),
+    /// Show the program and the settings that it gives.
+    Program,
+    /// Write the experiments as results.tsv.
+    Export(ExportArgs),
+    /// Read experiments from a results.tsv.
+    Import(ImportArgs),
+    /// Write a program.md for this repository.
+    New(NewArgs),
+    /// Say what is ready here and what is missing.
+    Doctor,
+}
+
+/// The loop.
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum LoopCommand {
+    /// Start the loop; it goes on when the notebook or the terminal is closed.
+    Start(StartArgs),
+    /// Say what the loop is doing.
+    Status,
+    /// Watch the loop; in a notebook this returns at once and goes on updating.
+    Watch,
+    /// Watch the loop until it ends.
+    Wait,
+    /// Start no new experiment until `loop resume`.
+    Pause,
+    /// Go on after a pause, or with a loop that was cut off.
+    Resume,
+    /// Stop after the current runs.
+    Stop {
+        /// End the current runs too.
+        #[arg(long)]
+        now: bool,
+    },
+    /// Tell the proposer something.
+    Steer {
+        /// What to tell it.
+        #[arg(required = true)]
+        text: Vec<String>,
+    },
+}
+
+/// `loop start`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct StartArgs {
+    /// Stop after this many hours.
+    #[arg(long)]
+    pub(crate) hours: Option<f64>,
+    /// Stop after this many experiments, a baseline among them.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) experiments: Option<u64>,
+    /// The time that a run is meant to take (`20s`, `5m`), instead of the program's.
+    #[arg(long, value_name = "TIME", value_parser = parse_budget)]
+    pub(crate) budget: Option<Seconds>,
+    /// How many runs at once.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub(crate) slots: u32,
+    /// What makes the candidates: `search`, or `command:PROGRAM`.
+    #[arg(long, default_value = "search")]
+    pub(crate) agent: String,
+    /// The line of research to start or continue.
+    #[arg(long, value_parser = Tag::parse)]
+    pub(crate) tag: Option<Tag>,
+    /// Stop when the metric is as good as this.
+    #[arg(long, allow_negative_numbers = true)]
+    pub(crate) target: Option<f64>,
+    /// The seed of proposer and runs.
+    #[arg(long, default_value_t = 42)]
+    pub(crate) seed: u64,
+    /// Stay until the loop ends.
+    #[arg(long)]
+    pub(crate) wait: bool,
+    /// Show the live view until the loop ends.
+    #[arg(long)]
+    pub(crate) watch: bool,
+}
+
+/// A line of research.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct TagArgs {
+    /// The line of research; the one last worked on by default.
+    #[arg(long, value_parser = Tag::parse)]
+    pub(crate) tag: Option<Tag>,
+}
+
+/// `experiments`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ExperimentsArgs {
+    /// Only those with this status.
+    #[arg(long, value_parser = parse_status)]
+    pub(crate) status: Option<Status>,
+    /// The order of the rows.
+    #[arg(long, value_enum, default_value_t = Sort::Number)]
+    pub(crate) sort: Sort,
+    /// Only the best N.
+    #[arg(long, value_name = "N")]
+    pub(crate) top: Option<usize>,
+    #[command(flatten)]
+    pub(crate) tag: TagArgs,
+}
+
+/// What to sort by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Sort {
+    /// In the order in which they were tried.
+    Number,
+    /// Best first.
+    Value,
+    /// Newest first.
+    Newest,
+    /// Longest first.
+    Seconds,
+}
+
+/// One experiment.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct OneArgs {
+    /// Its number, or `best`, `latest` or `running`.
+    #[arg(default_value = "best")]
+    pub(crate) which: Which,
+    #[command(flatten)]
+    pub(crate) tag: TagArgs,
+}
+
+/// `diff`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct DiffArgs {
+    /// An experiment (its number, `best` or `latest`), against its parent if no second is given.
+    #[arg(default_value = "best")]
+    pub(crate) a: Which,
+    /// The experiment to compare it with.
+    pub(crate) b: Option<Which>,
+    #[command(flatten)]
+    pub(crate) tag: TagArgs,
+}
+
+/// `run`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct RunArgs {
+    /// What you expect.
+    #[arg(long, short = 'm', default_value = "")]
+    pub(crate) hypothesis: String,
+    /// Change a constant of the best candidate, instead of taking the editable file from the checkout.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_assignment)]
+    pub(crate) set: Vec<(String, String)>,
+    /// Return at once.
+    #[arg(long)]
+    pub(crate) detach: bool,
+    #[command(flatten)]
+    pub(crate) tag: TagArgs,
+}
+
+/// `keep` and `discard`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct OverrideArgs {
+    /// The experiment.
+    pub(crate) which: Which,
+    /// Why.
+    #[arg(long, short = 'm', default_value = "by hand")]
+    pub(crate) reason: String,
+    #[command(flatten)]
+    pub(crate) tag: TagArgs,
+}
+
+/// `note`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct NoteArgs {
+    /// The experiment.
+    pub(crate) which: Which,
+    /// The note.
+    #[arg(required = true)]
+    pub(crate) text: Vec<String>,
+    #[command(flatten)]
+    pub(crate) tag: TagArgs,
+}
+
+/// `branch`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct BranchArgs {
+    /// The experiment.
+    pub(crate) which: Which,
+    /// The new branch's name.
+    pub(crate) name: String,
+    #[command(flatten)]
+    pub(crate) tag: TagArgs,
+}
+
+/// `plot`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct PlotArgs {
+    /// Which chart.
+    #[arg(value_enum, default_value_t = PlotKind::Progress)]
+    pub(crate) kind: PlotKind,
+    /// The experiments to draw (`curves`): numbers, `best`, `latest`, `running`.
+    pub(crate) which: Vec<Which>,
+    /// The metric to draw (`curves`); `loss` or the first one by default.
+    #[arg(long)]
+    pub(crate) metric: Option<String>,
+    #[command(flatten)]
+    pub(crate) tag: TagArgs,
+}
+
+/// The charts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PlotKind {
+    /// Every experiment's metric in order, and the best so far.
+    Progress,
+    /// The metrics of runs over their steps.
+    Curves,
+}
+
+/// `sql`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct SqlArgs {
+    /// The query, over the tables experiments, runs, metrics and events.
+    #[arg(required = true)]
+    pub(crate) query: Vec<String>,
+    /// Rows to show.
+    #[arg(long, default_value_t = 50)]
+    pub(crate) rows: usize,
+    #[command(flatten)]
+    pub(crate) tag: TagArgs,
+}
+
+/// `export`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ExportArgs {
+    /// The file to write; printed without one.
+    pub(crate) file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) tag: TagArgs,
+}
+
+/// `import`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ImportArgs {
+    /// The results.tsv to read.
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) tag: TagArgs,
+}
+
+/// `new`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct NewArgs {
+    /// The file that candidates may change.
+    #[arg(long)]
+    pub(crate) editable: Option<String>,
+    /// The command that prints the metric.
+    #[arg(long)]
+    pub(crate) run: Option<String>,
+    /// The metric's name.
+    #[arg(long)]
+    pub(crate) metric: Option<String>,
+    /// Higher is better.
+    #[arg(long)]
+    pub(crate) maximize: bool,
+}
+
+/// `lab` in a terminal.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct LabArgs {
+    /// Run the quickstart without a browser, and say where the executed copy is.
+    #[arg(long)]
+    pub(crate) execute: bool,
+    /// Start JupyterLab without opening a browser.
+    #[arg(long)]
+    pub(crate) no_browser: bool,
+    /// Set up and go no further.
+    #[arg(long, conflicts_with = "execute")]
+    pub(crate) prepare: bool,
+    /// The notebook to open.
+    #[arg(long, default_value = "notebooks/quickstart.ipynb")]
+    pub(crate) notebook: PathBuf,
+    /// Further arguments for JupyterLab, after `--`.
+    #[arg(last = true)]
+    pub(crate) jupyter: Vec<String>,
+}
+
+/// `install` and `uninstall`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct InstallArgs {
+    /// For this user (the default).
+    #[arg(long, group = "where")]
+    pub(crate) user: bool,
+    /// Into the active Python environment (`VIRTUAL_ENV` or `CONDA_PREFIX`).
+    #[arg(long, group = "where")]
+    pub(crate) sys_prefix: bool,
+    /// Below this folder, in `share/jupyter/kernels`.
+    #[arg(long, value_name = "DIR", group = "where")]
+    pub(crate) prefix: Option<PathBuf>,
+    /// The kernel's name.
+    #[arg(long, default_value = "overnight")]
+    pub(crate) name: String,
+    /// The name that Jupyter shows.
+    #[arg(long, default_value = "Overnight (Rust)")]
+    pub(crate) display_name: String,
+    /// An environment variable for the kernel.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_assignment)]
+    pub(crate) env: Vec<(String, String)>,
+}
+
+/// An experiment, as a person names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Which {
+    /// By its number.
+    Number(u64),
+    /// The best of the current epoch.
+    Best,
+    /// The newest that is done.
+    Latest,
+    /// The one in progress.
+    Running,
+}
+
+impl std::str::FromStr for Which {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "best" => Ok(Self::Best),
+            "latest" => Ok(Self::Latest),
+            "running" => Ok(Self::Running),
+            _ => text
+                .trim_start_matches('#')
+                .parse()
+                .map(Self::Number)
+                .map_err(|_| "expected an experiment's number, `best`, `latest` or `running`".to_owned()),
+        }
+    }
+}
+
+impl std::fmt::Display for Which {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Number(number) => write!(f, "{number}"),
+            Self::Best => f.write_str("best"),
+            Self::Latest => f.write_str("latest"),
+            Self::Running => f.write_str("running"),
+        }
+    }
+}
+
+fn parse_budget(text: &str) -> Result<Seconds, String> {
+    let budget = lab::settings::parse_seconds(text)?;
+    if budget.0 > 0.0 { Ok(budget) } else { Err("a run needs some time: `20s`, `5m`".to_owned()) }
+}
+
+fn parse_status(text: &str) -> Result<Status, String> {
+    Status::ALL
+        .into_iter()
+        .find(|status| status.word() == text)
+        .ok_or_else(|| format!("expected one of {}", Status::ALL.map(Status::word).join(", ")))
+}
+
+fn parse_assignment(text: &str) -> Result<(String, String), String> {
+    text.split_once('=')
+        .filter(|(name, _)| !name.is_empty())
+        .map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned()))
+        .ok_or_else(|| "expected NAME=VALUE".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn both_grammars_are_well_formed() {
+        Cli::command().debug_assert();
+        Magic::command().debug_assert();
+    }
+}

@@ -1,0 +1,171 @@
+//! Completion and help of magics, from the grammar itself.
+
+use clap::Command;
+use jupyter::{Completeness, Completion};
+
+use super::cell::{self, Part};
+use super::grammar;
+
+/// The names that only cells have, beside the grammar's.
+const CELL_MAGICS: [(&str, &str); 3] = [
+    ("%%sql", "Query experiments, runs, metrics and events; the query is the cell's body"),
+    ("%%bash", "Run the cell's body with bash"),
+    ("%%sh", "Run the cell's body with sh"),
+];
+
+/// What `%lsmagic` shows.
+pub(super) fn list() -> String {
+    let grammar = grammar();
+    let mut lines: Vec<(String, String)> = Vec::new();
+    for command in visible(&grammar) {
+        let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+        lines.push((format!("%{}", command.get_name()), about));
+        for sub in visible(command).filter(|_| command.get_name() == "loop") {
+            let about = sub.get_about().map(ToString::to_string).unwrap_or_default();
+            lines.push((format!("%{} {}", command.get_name(), sub.get_name()), about));
+        }
+    }
+    lines.extend(CELL_MAGICS.map(|(name, about)| (name.to_owned(), about.to_owned())));
+    lines.push(("!command".to_owned(), "Run a shell command".to_owned()));
+    let width = lines.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    let lines: Vec<String> = lines.iter().map(|(name, about)| format!("{name:width$}  {about}")).collect();
+    lines.join("\n")
+}
+
+/// The help of a magic, such as `loop start`.
+pub(super) fn help(name: &str) -> Option<String> {
+    let grammar = grammar();
+    let mut command = &grammar;
+    for word in name.split_whitespace() {
+        command = command.find_subcommand(word)?;
+    }
+    (command.get_name() != grammar.get_name()).then(|| command.clone().render_long_help().to_string())
+}
+
+/// The help of the magic that the cursor is on.
+pub(super) fn inspect(code: &str, cursor_chars: usize) -> Option<String> {
+    let line = line_at(code, cursor_chars)?.0;
+    let words: Vec<&str> =
+        line.trim_start().strip_prefix('%')?.trim_start_matches('%').split_whitespace().collect();
+    (1..=words.len()).rev().find_map(|count| help(&words[..count].join(" ")))
+}
+
+/// What could be typed in a magic at the cursor; `None` where the cursor is not in a magic.
+pub(super) fn magic(code: &str, cursor_chars: usize) -> Option<Completion> {
+    let (_, before) = line_at(code, cursor_chars)?;
+    let magic = before.trim_start();
+    if !magic.starts_with('%') {
+        return None;
+    }
+    let word = magic.rsplit(char::is_whitespace).next().unwrap_or("");
+    let start = cursor_chars - word.chars().count();
+    let matches = if word.len() == magic.len() {
+        names(word)
+    } else {
+        let words: Vec<&str> = magic.trim_start_matches('%').split_whitespace().collect();
+        let typed = if word.is_empty() { &words[..] } else { &words[..words.len() - 1] };
+        arguments(typed, word)
+    };
+    Some(Completion::typed(matches, start, cursor_chars))
+}
+
+/// The line that the cursor is in, and the part of it before the cursor. A line below other than magic
+/// lines belongs to Rust or to a cell magic's body.
+fn line_at(code: &str, cursor_chars: usize) -> Option<(&str, &str)> {
+    let cursor = code.char_indices().nth(cursor_chars).map_or(code.len(), |(index, _)| index);
+    let start = code[..cursor].rfind('\n').map_or(0, |newline| newline + 1);
+    let end = code[cursor..].find('\n').map_or(code.len(), |newline| cursor + newline);
+    let is_head =
+        cell::parse(&code[..start]).iter().all(|part| !matches!(part, Part::Rust(_) | Part::Body { .. }));
+    is_head.then(|| (&code[start..end], &code[start..cursor]))
+}
+
+/// The magics that begin with `word`.
+fn names(word: &str) -> Vec<(String, String)> {
+    let grammar = grammar();
+    let lines = visible(&grammar).map(|command| format!("%{}", command.get_name()));
+    lines
+        .chain(CELL_MAGICS.iter().map(|(name, _)| (*name).to_owned()))
+        .filter(|name| name.starts_with(word))
+        .map(|name| (name, "magic".to_owned()))
+        .collect()
+}
+
+/// What can follow the words `typed` and begins with `word`.
+fn arguments(typed: &[&str], word: &str) -> Vec<(String, String)> {
+    let grammar = grammar();
+    let mut command = &grammar;
+    for name in typed {
+        command = command.find_subcommand(name).unwrap_or(command);
+    }
+    let last = typed.last().copied().unwrap_or("");
+    let valued = command.get_arguments().find(|arg| {
+        arg.get_long().is_some_and(|long| last == format!("--{long}")) && arg.get_action().takes_values()
+    });
+    let mut found: Vec<(String, &str)> = Vec::new();
+    if let Some(arg) = valued {
+        found.extend(arg.get_possible_values().iter().map(|value| (value.get_name().to_owned(), "value")));
+    } else {
+        found.extend(visible(command).map(|sub| (sub.get_name().to_owned(), "magic")));
+        let values = command.get_positionals().flat_map(clap::Arg::get_possible_values);
+        found.extend(values.map(|value| (value.get_name().to_owned(), "value")));
+        let options =
+            command.get_arguments().filter(|arg| !arg.is_hide_set()).filter_map(clap::Arg::get_long);
+        found.extend(options.map(|long| (format!("--{long}"), "option")));
+    }
+    found.retain(|(text, _)| text.starts_with(word) && !typed.contains(&text.as_str()));
+    found.into_iter().map(|(text, kind)| (text, kind.to_owned())).collect()
+}
+
+fn visible(command: &Command) -> impl Iterator<Item = &Command> {
+    command.get_subcommands().filter(|sub| !sub.is_hide_set() && sub.get_name() != "help")
+}
+
+/// Whether a console should run the code or ask for another line.
+pub(super) fn completeness(code: &str) -> Completeness {
+    let more = |indent: usize| Completeness::Incomplete { indent: " ".repeat(indent) };
+    match cell::parse(code).last() {
+        // A body ends with an empty line.
+        Some(Part::Body { .. }) if !code.ends_with("\n\n") => more(0),
+        Some(Part::Rust(rust)) => match cells::is_complete(rust) {
+            cells::Completeness::Complete => Completeness::Complete,
+            cells::Completeness::Incomplete { indent } => more(indent),
+            cells::Completeness::Invalid => Completeness::Invalid,
+        },
+        _ if code.trim_end().ends_with('\\') => more(0),
+        _ => Completeness::Complete,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(code: &str) -> Vec<String> {
+        magic(code, code.chars().count()).map(|completion| completion.matches).unwrap_or_default()
+    }
+
+    #[test]
+    fn names_options_and_values_are_completed() {
+        assert_eq!(texts("%exp"), ["%experiments", "%experiment", "%export"]);
+        assert_eq!(texts("%loop sta"), ["start", "status"]);
+        assert_eq!(texts("%loop start --ho"), ["--hours"]);
+        assert_eq!(texts("%experiments --sort v"), ["value"]);
+        assert_eq!(texts("%plot pro"), ["progress"]);
+        assert_eq!(texts("let a = 1;\n%loo"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn offsets_are_code_points() {
+        let code = "!echo 🌙\n%loop sta";
+        let completion = magic(code, code.chars().count());
+        assert_eq!(completion.map(|found| (found.start, found.end)), Some((14, 17)));
+    }
+
+    #[test]
+    fn help_is_that_of_the_longest_name() {
+        assert!(inspect("%loop start --hours 8", 8).is_some_and(|help| help.contains("--experiments")));
+        assert!(inspect("%nope", 3).is_none());
+        assert!(list().contains("%loop start"));
+    }
+}

@@ -1,0 +1,55 @@
+//! Answers in a notebook cell.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use jupyter::{DisplayId, Io};
+use view::Bundle;
+
+use crate::sink::Sink;
+
+/// A cell's output as a [`Sink`]; it may outlive the cell.
+pub(crate) struct Notebook {
+    io: Io,
+    json: bool,
+    displays: Mutex<HashMap<String, DisplayId>>,
+}
+
+impl Notebook {
+    /// The output of the cell that `io` belongs to; with `json`, only the JSON of an answer that has it.
+    pub(crate) fn new(io: Io, json: bool) -> Self {
+        Self { io, json, displays: Mutex::default() }
+    }
+
+    fn mime(&self, bundle: Bundle) -> jupyter::MimeBundle {
+        let mut mime = bundle.into_map();
+        if self.json && mime.contains_key("application/json") {
+            mime.retain(|name, _| name == "application/json" || name == "text/plain");
+        } else {
+            mime.remove("application/json");
+        }
+        mime
+    }
+}
+
+impl Sink for Notebook {
+    fn show(&self, bundle: Bundle) {
+        self.io.display(self.mime(bundle), None);
+    }
+
+    fn update(&self, name: &str, bundle: Bundle) {
+        let mime = self.mime(bundle);
+        let mut displays = self.displays.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(id) = displays.get(name) {
+            self.io.update_display(id, mime);
+        } else {
+            let id = DisplayId::new();
+            self.io.display(mime, Some(&id));
+            displays.insert(name.to_owned(), id);
+        }
+    }
+
+    fn line(&self, text: &str) {
+        self.io.stdout(&format!("{text}\n"));
+    }
+}

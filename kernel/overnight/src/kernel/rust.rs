@@ -1,0 +1,80 @@
+//! Rust cells, between Jupyter and the worker that compiles them.
+
+use std::path::Path;
+
+use cells::{Bundle, Config, StreamName, Worker};
+use jupyter::{Completion, Failure as CellFailure, Io};
+
+use crate::failure::Failure;
+use crate::session;
+
+/// The worker of one kernel; its process starts with the first Rust cell.
+pub(super) struct Rust {
+    worker: Worker,
+}
+
+impl Rust {
+    /// A worker whose cells run in `folder`.
+    pub(super) fn new(folder: &Path) -> Result<Self, Failure> {
+        let program = session::program()?;
+        let worker = Worker::new(Config {
+            program,
+            args: vec!["cells-worker".into()],
+            directory: folder.to_owned(),
+            temp: session::cache_home()?.join("cells"),
+            env: Vec::new(),
+        });
+        Ok(Self { worker })
+    }
+
+    /// Runs a cell. One that looks like Python is told so.
+    pub(super) async fn execute(&self, code: &str, io: &Io) -> Result<(), CellFailure> {
+        let outcome = self.worker.execute(code, &Output(io)).await;
+        let Some(error) = outcome.error() else { return Ok(()) };
+        let mut traceback = error.traceback.clone();
+        if error.ename != "Interrupted"
+            && let Some(hint) = cells::looks_like_python(code)
+        {
+            traceback.push(format!("\x1b[36mhint\x1b[0m: {}", hint.text));
+        }
+        Err(CellFailure { ename: error.ename.clone(), evalue: error.evalue.clone(), traceback })
+    }
+
+    /// What could stand at the cursor; nothing while a cell runs or before the first one.
+    pub(super) async fn complete(&self, code: &str, cursor_chars: usize) -> Completion {
+        let cursor = code.char_indices().nth(cursor_chars).map_or(code.len(), |(index, _)| index);
+        let found = self.worker.complete(code, cursor).await;
+        if found.matches.is_empty() {
+            return Completion::none(cursor_chars);
+        }
+        let chars = |bytes: usize| code.get(..bytes).map_or(cursor_chars, |text| text.chars().count());
+        let matches = found.matches.into_iter().map(|found| (found.text, found.kind)).collect();
+        Completion::typed(matches, chars(found.start), chars(found.end))
+    }
+
+    /// Ends the cell that runs.
+    pub(super) fn interrupt(&self) {
+        self.worker.interrupt();
+    }
+
+    /// Ends the worker.
+    pub(super) async fn shutdown(&self) {
+        self.worker.shutdown().await;
+    }
+}
+
+/// A cell's output as the worker sees it.
+struct Output<'a>(&'a Io);
+
+impl cells::Sink for Output<'_> {
+    fn stream(&self, name: StreamName, text: &str) {
+        match name {
+            StreamName::Stdout => self.0.stdout(text),
+            StreamName::Stderr => self.0.stderr(text),
+        }
+    }
+
+    fn display(&self, bundle: Bundle) {
+        self.0.result(bundle);
+    }
+}

@@ -1,0 +1,66 @@
+//! `!command` and `%%bash`: what they print streams into the cell, and an interrupt ends them.
+
+use std::path::Path;
+use std::process::Stdio;
+
+use jupyter::Io;
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::process::Command;
+
+use crate::failure::Failure;
+
+/// Runs `script` with `shell` in `folder`.
+pub(crate) async fn run(shell: &str, script: &str, folder: &Path, io: &Io) -> Result<(), Failure> {
+    let mut child = Command::new(shell)
+        .args(["-c", script])
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(|error| Failure::new(format!("cannot start {shell}: {error}")))?;
+    let _group = Group(child.id());
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let (_, _, status) = tokio::join!(
+        stream(stdout, |text| io.stdout(text)),
+        stream(stderr, |text| io.stderr(text)),
+        child.wait()
+    );
+    let status = status.map_err(|error| Failure::new(format!("cannot wait for {shell}: {error}")))?;
+    if status.success() { Ok(()) } else { Err(Failure::new(format!("{shell} ended with {status}"))) }
+}
+
+/// Ends the whole process group when it is dropped, as it is by an interrupt.
+struct Group(Option<u32>);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(pid) = self.0 {
+            // It has most often ended by itself.
+            let _ = killpg(Pid::from_raw(pid.cast_signed()), Signal::SIGKILL);
+        }
+    }
+}
+
+/// Passes text on as it comes, never cutting a character.
+async fn stream(from: Option<impl AsyncRead + Unpin>, write: impl Fn(&str)) {
+    let Some(mut from) = from else { return };
+    let mut pending: Vec<u8> = Vec::new();
+    let mut buffer = [0; 8192];
+    while let Ok(read @ 1..) = from.read(&mut buffer).await {
+        pending.extend_from_slice(&buffer[..read]);
+        let whole = match std::str::from_utf8(&pending) {
+            Err(error) if error.error_len().is_none() => error.valid_up_to(),
+            _ => pending.len(),
+        };
+        write(&String::from_utf8_lossy(&pending[..whole]));
+        pending.drain(..whole);
+    }
+    if !pending.is_empty() {
+        write(&String::from_utf8_lossy(&pending));
+    }
+}

@@ -1,0 +1,72 @@
+//! Overnight: the Karpathy loop from a notebook or a terminal, every experiment kept in git.
+
+mod commands;
+mod env;
+mod failure;
+mod grammar;
+mod kernel;
+mod log;
+mod service;
+mod session;
+mod setup;
+mod sink;
+mod terminal;
+
+use std::process;
+
+use clap::Parser;
+
+use failure::{ExitCode, Failure};
+use grammar::{Cli, CliCommand};
+use session::Session;
+use terminal::Terminal;
+
+fn main() -> process::ExitCode {
+    // A Rust cell's own process starts as this program and never comes back from here.
+    cells::runtime_hook();
+    let cli = Cli::parse();
+    let code = match run(cli) {
+        Ok(code) => code,
+        Err(failure) => {
+            terminal::complain(&failure);
+            failure.code
+        }
+    };
+    process::ExitCode::from(code as u8)
+}
+
+fn run(cli: Cli) -> Result<ExitCode, Failure> {
+    let here = std::env::current_dir()
+        .map_err(|error| Failure::new(format!("the current folder cannot be used: {error}")))?;
+    let folder = cli.lab.map_or_else(|| here.clone(), |path| here.join(path));
+    match cli.command {
+        CliCommand::Shared(command) => {
+            let session = Session::new(folder, cli.json);
+            let terminal = Terminal::new(cli.json);
+            runtime()?.block_on(async {
+                tokio::select! {
+                    done = commands::run(command, &session, &terminal) => done,
+                    _ = tokio::signal::ctrl_c() => Err(Failure::interrupted()),
+                }
+            })?;
+        }
+        CliCommand::Lab(args) => {
+            let root = Session::new(folder, false).ledger()?.root().to_owned();
+            setup::jupyterlab::run(&root, &args)?;
+        }
+        CliCommand::Install(args) => terminal::say(&setup::kernelspec::install(&args)?.display().to_string()),
+        CliCommand::Uninstall(args) => {
+            terminal::say(&setup::kernelspec::uninstall(&args)?.display().to_string())
+        }
+        CliCommand::Kernel { connection_file } => service::kernel(&connection_file, folder)?,
+        CliCommand::Runner => return service::runner(folder),
+        CliCommand::Shim { folder } => return Ok(service::shim(&folder)),
+        CliCommand::CellsWorker => service::cells(),
+    }
+    Ok(ExitCode::Done)
+}
+
+/// The runtime that commands, kernel and runner run on.
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Runtime::new().map_err(|error| Failure::new(format!("cannot start the runtime: {error}")))
+}

@@ -1,0 +1,82 @@
+//! The processes that nobody starts by hand: the kernel, the runner, the shim, the cells' worker.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use runner::{Begin, Client, Paths, Variables};
+
+use crate::failure::{ExitCode, Failure};
+use crate::session::Session;
+use crate::{env, kernel, log, runtime};
+
+/// Runs as a Jupyter kernel until the client shuts it down or the parent dies.
+pub(crate) fn kernel(connection_file: &Path, folder: PathBuf) -> Result<(), Failure> {
+    log::to_file(&connection_file.with_extension("log"));
+    let connection = jupyter::Connection::read(connection_file)?;
+    let options = jupyter::Options {
+        parent_pid: env::var(env::JPY_PARENT_PID).and_then(|pid| pid.parse().ok()),
+        username: "overnight".to_owned(),
+        ..jupyter::Options::default()
+    };
+    let runtime = runtime()?;
+    let served = runtime.block_on(kernel::serve(connection, options, folder));
+    // Whatever still waits (a watch, a blocking read) ends with the process.
+    runtime.shutdown_background();
+    served
+}
+
+/// Runs what is asked of it in this process, which belongs to no terminal and no kernel.
+pub(crate) fn runner(folder: PathBuf) -> Result<ExitCode, Failure> {
+    let session = Session::new(folder, false);
+    let ledger = session.ledger()?;
+    let paths = session.paths(&ledger)?;
+    let root = ledger.root().to_owned();
+    drop(ledger);
+    // It fails where this process leads a group already, and then it is on its own anyway.
+    let _ = nix::unistd::setsid();
+    log::to_file(&paths.state.join("runner.log"));
+    let end = runtime()?.block_on(runner::serve(&root, paths, Begin::Idle, Variables(env::all())))?;
+    tracing::info!(reason = end.reason, "the runner ends");
+    Ok(ExitCode::from_number(end.code()))
+}
+
+/// Runs one job in its folder.
+pub(crate) fn shim(folder: &Path) -> ExitCode {
+    ExitCode::from_number(runner::shim::run(folder).try_into().unwrap_or(1))
+}
+
+/// Compiles and runs Rust cells for a kernel.
+pub(crate) fn cells() -> ! {
+    cells::worker::run()
+}
+
+/// Begins a runner that outlives this process, and waits until it answers.
+pub(crate) async fn begin(root: &Path, paths: &Paths) -> Result<Client, Failure> {
+    let errors = paths.state.join("runner.err");
+    let stderr = std::fs::File::create(&errors).map_err(|error| Failure::io("write", &errors, &error))?;
+    let mut command = tokio::process::Command::new(&paths.program);
+    command.arg("--lab").arg(root).arg("runner");
+    command.current_dir(root).stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr);
+    let mut child = command
+        .spawn()
+        .map_err(|error| Failure::new(format!("cannot start {}: {error}", paths.program.display())))?;
+    loop {
+        if let Some(client) = Client::connect(paths).await? {
+            return Ok(client);
+        }
+        if let Ok(Some(status)) = child.try_wait() {
+            let told = std::fs::read_to_string(&errors).unwrap_or_default();
+            let told = told.trim().trim_start_matches("error: ").to_owned();
+            let code =
+                ExitCode::from_number(status.code().and_then(|code| code.try_into().ok()).unwrap_or(1));
+            return Err(match told.split_once("\nhint: ") {
+                Some((message, hint)) => Failure::new(message).hint(hint),
+                None if told.is_empty() => Failure::new(format!("the runner ended at once ({status})")),
+                None => Failure::new(told),
+            }
+            .code(code));
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}

@@ -1,0 +1,144 @@
+//! What a command works on: the lab, its ledger, and where their files are.
+
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use frames::Frames;
+use lab::{Experiment, Lab, Tag};
+use ledger::Ledger;
+use runner::Paths;
+use sha2::{Digest, Sha256};
+
+use crate::env;
+use crate::failure::{ExitCode, Failure};
+use crate::grammar::Which;
+
+/// The lab of a terminal or of a notebook.
+#[derive(Clone, Debug)]
+pub(crate) struct Session {
+    /// A folder inside the lab's repository.
+    pub(crate) folder: PathBuf,
+    /// Whether answers are to be JSON.
+    pub(crate) json: bool,
+}
+
+impl Session {
+    /// A session in `folder`.
+    pub(crate) fn new(folder: PathBuf, json: bool) -> Self {
+        Self { folder, json }
+    }
+
+    /// The ledger of the lab's repository.
+    pub(crate) fn ledger(&self) -> Result<Ledger, Failure> {
+        Ok(Ledger::open(&self.folder)?)
+    }
+
+    /// The lab's program as it is in the researcher's checkout.
+    pub(crate) fn lab(&self, ledger: &Ledger) -> Result<Lab, Failure> {
+        let path = ledger.root().join("program.md");
+        let text = std::fs::read_to_string(&path).map_err(|error| {
+            Failure::io("read", &path, &error)
+                .code(ExitCode::Lab)
+                .hint("a lab is a git repository with a program.md: `overnight new` writes one")
+        })?;
+        Lab::parse(&text).map_err(Failure::from)
+    }
+
+    /// Where the runner of this lab keeps its files and its socket.
+    pub(crate) fn paths(&self, ledger: &Ledger) -> Result<Paths, Failure> {
+        Ok(Paths {
+            state: ledger.state_dir().to_owned(),
+            cache: cache_home()?.join(folder_name(ledger)),
+            runtime: runtime_folder()?,
+            program: program()?,
+        })
+    }
+
+    /// The line of research that a command is about: the one named, else the one last worked on.
+    pub(crate) fn tag(&self, ledger: &Ledger, named: Option<&Tag>) -> Result<Tag, Failure> {
+        if let Some(tag) = named {
+            return Ok(tag.clone());
+        }
+        Ok(runner::status::without_runner(&self.paths(ledger)?)?.tag)
+    }
+
+    /// The tables of the lab, of the runs in progress too.
+    pub(crate) fn frames(&self, ledger: Ledger) -> Result<Frames, Failure> {
+        let paths = self.paths(&ledger)?;
+        Ok(Frames::new(ledger, paths.cache))
+    }
+}
+
+/// Finds the experiment that a person named.
+pub(crate) fn find<'a>(
+    experiments: &'a [Experiment],
+    which: Which,
+    tag: &Tag,
+) -> Result<&'a Experiment, Failure> {
+    let found = match which {
+        Which::Number(number) => experiments.iter().find(|e| e.record.number == number),
+        Which::Best => lab::experiment::best(experiments),
+        Which::Latest | Which::Running => experiments.iter().max_by_key(|e| e.record.number),
+    };
+    found.ok_or_else(|| {
+        let last = experiments.iter().map(|e| e.record.number).max();
+        let hint = match last {
+            None => format!("the ledger `{tag}` has none yet: `loop start` begins one"),
+            Some(last) => format!("the ledger `{tag}` has 0 to {last}; `experiments` lists them"),
+        };
+        Failure::new(format!("there is no experiment {which}")).hint(hint)
+    })
+}
+
+/// The name of a lab's cache: the repository's folder, and a hash that tells apart those of one name.
+fn folder_name(ledger: &Ledger) -> String {
+    let name = ledger.root().file_name().map_or("lab".into(), |name| name.to_string_lossy());
+    let digest = Sha256::digest(ledger.state_dir().as_os_str().as_bytes());
+    format!("{name}-{}", hex::encode(&digest[..4]))
+}
+
+/// This program, for the processes that it starts.
+pub(crate) fn program() -> Result<PathBuf, Failure> {
+    std::env::current_exe()
+        .map_err(|error| Failure::new(format!("cannot find the overnight program itself: {error}")))
+}
+
+/// `$XDG_CACHE_HOME/overnight`, or its usual place.
+pub(crate) fn cache_home() -> Result<PathBuf, Failure> {
+    use etcetera::BaseStrategy;
+    let base = etcetera::choose_base_strategy()
+        .map_err(|_| Failure::new("there is no home folder").hint("set HOME, or XDG_CACHE_HOME"))?;
+    Ok(base.cache_dir().join("overnight"))
+}
+
+/// The folder of sockets: `$XDG_RUNTIME_DIR/overnight`, or one below the folder for temporary files.
+fn runtime_folder() -> Result<PathBuf, Failure> {
+    let folder = env::path("XDG_RUNTIME_DIR").filter(|path| path.is_dir()).map_or_else(
+        || std::env::temp_dir().join(format!("overnight-{}", nix::unistd::getuid())),
+        |path| path.join("overnight"),
+    );
+    private_folder(&folder)?;
+    Ok(folder)
+}
+
+/// Makes a folder that only its owner can enter.
+fn private_folder(folder: &Path) -> Result<(), Failure> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+        .map_err(|error| Failure::io("make", folder, &error))
+}
+
+/// An event of a person, now.
+pub(crate) fn entry(ledger: &Ledger, tag: &Tag, event: lab::Event) -> lab::Entry {
+    lab::Entry {
+        schema: lab::SCHEMA,
+        id: lab::EventId(uuid::Uuid::now_v7()),
+        at: jiff::Timestamp::now(),
+        author: ledger.author(),
+        tag: tag.clone(),
+        event,
+    }
+}
