@@ -1,0 +1,120 @@
+"""JupyterLab in a headless Chromium, driven by Playwright."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from playwright.sync_api import Locator, Page, sync_playwright
+
+from labs import Lab
+from places import until
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+FLAGS = [
+    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+]
+# No question about news; every cell of a notebook in the page, seen or not.
+SETTINGS = {
+    "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
+    "notebook-extension/tracker": {"windowingMode": "none"},
+}
+SCREENSHOTS = Path(__file__).resolve().parent / "screenshots"
+
+
+@contextmanager
+def jupyterlab(lab: Lab) -> Iterator[str]:
+    """JupyterLab on the lab's folder with the kernel installed, and its address."""
+    prefix = lab.place.path / "prefix"
+    lab.overnight("install", "--prefix", str(prefix))
+    runtime = Path(lab.place.env["JUPYTER_RUNTIME_DIR"])
+    settings = lab.place.path / "home/settings"
+    for path, values in SETTINGS.items():
+        file = settings / "@jupyterlab" / f"{path}.jupyterlab-settings"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(values))
+    env = lab.place.env | {
+        "JUPYTER_PATH": str(prefix / "share/jupyter"),
+        "JUPYTERLAB_SETTINGS_DIR": str(settings),
+        "JUPYTERLAB_WORKSPACES_DIR": str(lab.place.path / "home/workspaces"),
+    }
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--port=0",
+               "--IdentityProvider.token=", f"--ServerApp.root_dir={lab.root}",
+               "--LabApp.news_url=", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
+    log = lab.place.path / "jupyterlab.log"
+    with log.open("w") as output:
+        server = subprocess.Popen(command, env=env, cwd=lab.root, stdout=output, stderr=subprocess.STDOUT)
+    try:
+        def address() -> str | None:
+            assert server.poll() is None, log.read_text()
+            for file in runtime.glob("jpserver-*.json"):
+                try:
+                    return json.loads(file.read_text())["url"]
+                except (ValueError, KeyError):
+                    return None
+            return None
+
+        yield until(address, "JupyterLab listens", seconds=120)
+    finally:
+        server.terminate()
+        try:
+            server.wait(30)
+        except subprocess.TimeoutExpired:
+            server.kill()
+
+
+class Notebook:
+    """An open notebook."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+
+    def cell(self, index: int) -> Locator:
+        """One cell, counted from 0."""
+        return self.page.locator(".jp-Notebook .jp-Cell").nth(index)
+
+    def output(self, index: int) -> Locator:
+        """What a cell shows."""
+        return self.cell(index).locator(".jp-OutputArea-output")
+
+    def run_all(self) -> None:
+        """Runs every cell, once the kernel is there."""
+        self.page.locator(".jp-StatusBar-TextItem", has_text="| Idle").wait_for()
+        self.page.get_by_role("menuitem", name="Run", exact=True).click()
+        self.page.locator(".lm-Menu-itemLabel", has_text="Run All Cells").first.click()
+
+    def show(self, index: int) -> Locator:
+        """Scrolls to a cell."""
+        cell = self.cell(index)
+        cell.evaluate("cell => cell.scrollIntoView({block: 'start'})")
+        return cell
+
+    def shot(self, name: str) -> Path:
+        """Takes a picture of the page."""
+        SCREENSHOTS.mkdir(exist_ok=True)
+        path = SCREENSHOTS / f"{name}.png"
+        self.page.screenshot(path=path)
+        return path
+
+
+@contextmanager
+def notebook(address: str, path: str, width: int = 1280, height: int = 900, scale: float = 1,
+             dark: bool = False) -> Iterator[Notebook]:
+    """Opens a notebook by its path in the lab."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        context = browser.new_context(viewport={"width": width, "height": height}, device_scale_factor=scale,
+                                      color_scheme="dark" if dark else "light")
+        page = context.new_page()
+        page.set_default_timeout(90_000)
+        page.goto(f"{address}lab/tree/{path}?reset", wait_until="domcontentloaded")
+        page.locator(".jp-Notebook .jp-Cell").first.wait_for()
+        yield Notebook(page)
+        browser.close()
+
