@@ -299,7 +299,7 @@ mod tests {
             Event::LoopPaused,
             Event::LoopResumed,
             Event::LoopStopping { now: true },
-            Event::LoopEnded { reason: text.clone() },
+            Event::LoopEnded { reason: text.clone(), failed: true },
             Event::Proposing { experiment, number: 3, slot: 0, proposer: "search".to_owned(), parent: None },
             Event::NotProposed { experiment, reason: text.clone() },
             Event::Proposed {
