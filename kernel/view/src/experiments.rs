@@ -67,7 +67,7 @@ pub enum Sort {
 
 /// The table of `all` experiments of a tag (in the order of their numbers; the options choose from them).
 pub fn experiments(all: &[Experiment], options: &Options) -> Bundle {
-    let standing = Standing::of(all, options.metric.direction);
+    let standing = Standing::of(all);
     let (rows, found) = choose(all, options);
     let view = View { standing, options, decimals: decimals(all) };
     let cut = (rows.len() < found).then(|| {

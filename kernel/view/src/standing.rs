@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use lab::{Direction, Epoch, Experiment, Status};
+use lab::{Epoch, Experiment, Status};
 
 /// Baselines, the best and counts of a list of experiments in the order of their numbers.
 pub(crate) struct Standing<'a> {
@@ -12,19 +12,12 @@ pub(crate) struct Standing<'a> {
 }
 
 impl<'a> Standing<'a> {
-    pub(crate) fn of(experiments: &'a [Experiment], direction: Direction) -> Self {
+    pub(crate) fn of(experiments: &'a [Experiment]) -> Self {
         let mut baselines = HashMap::new();
         for (experiment, value) in valued(experiments).filter(|(experiment, _)| experiment.record.baseline) {
             baselines.entry(&experiment.record.epoch).or_insert(value);
         }
-        let baseline = experiments.iter().rfind(|experiment| experiment.record.baseline);
-        let epoch = baseline.or(experiments.last()).map(|experiment| &experiment.record.epoch);
-        let best = valued(experiments)
-            .filter(|(experiment, _)| experiment.record.status == Status::Keep)
-            .filter(|(experiment, _)| Some(&experiment.record.epoch) == epoch)
-            .reduce(|best, next| if direction.better(next.1, best.1) { next } else { best })
-            .map(|(experiment, _)| experiment);
-        Self { baselines, best }
+        Self { baselines, best: lab::experiment::best(experiments) }
     }
 
     /// The value of the baseline that an experiment is to be compared with.

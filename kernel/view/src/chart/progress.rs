@@ -22,7 +22,7 @@ pub fn progress(experiments: &[Experiment], metric: &Metric) -> Chart {
     let domain = domain(experiments, metric.direction);
     let tried = experiments.iter().filter(|experiment| !experiment.record.baseline).count();
     let kept = experiments.iter().filter(|experiment| improved(experiment)).count();
-    let standing = Standing::of(experiments, metric.direction);
+    let standing = Standing::of(experiments);
     let beyond =
         valued(experiments).filter(|(_, value)| domain.is_some_and(|d| *value < d.0 || *value > d.1)).count();
     let subtitle = [

@@ -57,7 +57,7 @@ impl<'a> Facts<'a> {
     pub(super) fn of(live: &Live<'a>) -> Self {
         let (status, experiments) = (live.status, live.experiments);
         let decimals = decimals(experiments);
-        let standing = Standing::of(experiments, live.metric.direction);
+        let standing = Standing::of(experiments);
         let mut about = vec![format!("tag {}", one_line(status.tag.as_str()))];
         about.extend(status.proposer.as_deref().map(|proposer| clip(&one_line(proposer), 40)));
         about.extend(status.since.map(|since| format!("since {}", clock(since, &live.now))));
