@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from labs import TRAIN, Lab, Seen
+from places import until
 
 GOOD = "    import harness\n\n    harness.run(value())\n"
 
@@ -350,3 +351,21 @@ def test_the_wrong_folder_is_not_scanned(lab: Lab) -> None:
     assert lab.overnight("experiments", cwd=folder).code == 0
     assert not (folder / ".git").exists()
     assert os.listdir(folder) == []
+
+
+def test_a_program_that_breaks_in_the_night_is_waited_for(lab: Lab) -> None:
+    program = (lab.root / "program.md").read_text()
+    lab.hold()
+    lab.overnight("loop", "start", "--experiments", "4", "--seed", "1")
+    lab.go(0)
+    lab.has_started(1)
+    lab.write("program.md", program.replace("budget:", "bugdet:"))
+    lab.go(1)
+    problem = until(lambda: lab.status()["problem"], "the problem is told")
+    assert "bugdet" in problem and "budget" in problem, problem
+    assert lab.status()["state"] != "idle"
+    lab.write("program.md", program)
+    lab.go()
+    lab.overnight("loop", "wait")
+    lab.is_sound(4)
+    assert lab.status()["problem"] is None

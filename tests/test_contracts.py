@@ -51,7 +51,7 @@ EXPERIMENT = obj({
     "author": STRING,
     "program": {"type": "string", "pattern": "^[0-9a-f]{40}$"},
     "rule": STRING,
-    "environment": obj({"host": STRING, "cpu": STRING, "inputs": {"type": "object"}}),
+    "environment": obj({"host": STRING, "cpu": STRING, "toolchain": STRING, "inputs": {"type": "object"}}),
 })
 EXPERIMENTS = obj({
     "schema": {"const": 1},
@@ -185,6 +185,12 @@ def test_the_loop_ends_at_its_target(lab: Lab) -> None:
     lab.night("--experiments", "50", "--target", "100")
     lab.is_sound(1)
     assert "target" in lab.status()["ended"]
+
+
+def test_the_loop_ends_when_its_hours_are_over(lab: Lab) -> None:
+    lab.night("--hours", "0.0006", "--seed", "1")
+    assert lab.status()["ended"] == "its time is over"
+    lab.is_sound()
 
 
 def test_a_tag_goes_on_by_default_and_another_is_another(lab: Lab) -> None:

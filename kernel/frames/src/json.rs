@@ -11,7 +11,7 @@ pub fn experiments_json(
     lab: &str,
     tag: &Tag,
     metric: (&str, Direction, Option<&str>),
-    experiments: &[Experiment],
+    experiments: &[&Experiment],
 ) -> Value {
     let (name, direction, unit) = metric;
     let rows: Vec<Value> = experiments.iter().map(|e| serde_json::to_value(e).unwrap_or_default()).collect();

@@ -108,9 +108,12 @@ pub struct Environment {
     /// Its GPUs, where there are any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gpu: Option<String>,
-    /// Version of the toolchain that built and ran it, where known.
+    /// Versions of the compilers and interpreters that built and ran it, where known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub toolchain: Option<String>,
+    /// Git blob of each lock file at the root (`Cargo.lock`, `uv.lock`, …), by path.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub locks: BTreeMap<String, String>,
     /// Fingerprint of each input, by path.
     #[serde(default)]
     pub inputs: BTreeMap<String, String>,

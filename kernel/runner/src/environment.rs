@@ -76,12 +76,16 @@ impl Variables {
     }
 }
 
-fn allowed(name: &str) -> bool {
+/// Whether a variable's name says that its value is nobody else's business.
+pub fn is_secret(name: &str) -> bool {
     let upper = name.to_ascii_uppercase();
+    SECRET.iter().any(|word| upper.contains(word))
+}
+
+fn allowed(name: &str) -> bool {
     let listed = NAMES.contains(&name) || PREFIXES.iter().any(|prefix| name.starts_with(prefix));
-    let secret = SECRET.iter().any(|word| upper.contains(word));
     let cargo = CARGO_OWN.iter().any(|prefix| name.starts_with(prefix));
-    listed && !secret && !cargo
+    listed && !is_secret(name) && !cargo
 }
 
 #[cfg(test)]

@@ -3,14 +3,26 @@
 //! Every entry is on disk before it is acted on. A line that a crash or a power cut tore is cut off
 //! when the journal is opened; a line that this version does not know is kept in the file and passed over.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use lab::Entry;
+use jiff::Timestamp;
+use lab::{Entry, Event, EventId, Tag};
 
-use crate::RunnerError;
+use crate::{RunnerError, paths};
+
+/// An event that happens now.
+pub fn entry(author: &str, tag: &Tag, event: Event) -> Entry {
+    Entry {
+        schema: lab::SCHEMA,
+        id: EventId(uuid::Uuid::now_v7()),
+        at: Timestamp::now(),
+        author: author.to_owned(),
+        tag: tag.clone(),
+        event,
+    }
+}
 
 /// The open journal; only the process that holds the lab's lock may have one.
 #[derive(Debug)]
@@ -37,17 +49,7 @@ impl Journal {
     /// # Errors
     /// [`RunnerError::Io`] where the file cannot be read or written.
     pub fn open(path: &Path) -> Result<(Self, Contents), RunnerError> {
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).map_err(RunnerError::io("create", folder))?;
-        }
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(path)
-            .map_err(RunnerError::io("open", path))?;
+        let mut file = paths::open_private(path)?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(RunnerError::io("read", path))?;
         let (contents, whole) = parse(&bytes);

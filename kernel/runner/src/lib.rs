@@ -44,7 +44,7 @@ mod serve;
 
 pub use client::Client;
 pub use engine::{Cause, End};
-pub use environment::Variables;
+pub use environment::{Variables, is_secret};
 pub use error::RunnerError;
 pub use paths::Paths;
 pub use protocol::{Request, Response, StartOptions};

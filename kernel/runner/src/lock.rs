@@ -2,16 +2,15 @@
 //!
 //! The kernel gives the lock back when its holder dies, however it dies, so it is never stale.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::processes::Process;
-use crate::{RunnerError, machine};
+use crate::{RunnerError, machine, paths};
 
 /// Who holds a lab.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,17 +46,7 @@ impl Lock {
     /// # Errors
     /// [`RunnerError::Held`] where another runner has it.
     pub fn take(path: &Path) -> Result<Self, RunnerError> {
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).map_err(RunnerError::io("create", folder))?;
-        }
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(path)
-            .map_err(RunnerError::io("open", path))?;
+        let mut file = paths::open_private(path)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {

@@ -1,11 +1,10 @@
 //! `keep N` and `discard N`: what a person decides by hand, with a runner or without.
 
-use jiff::Timestamp;
-use lab::{Entry, Event, EventId, Experiment, Status, Tag};
+use lab::{Event, Experiment, Status, Tag};
 use ledger::Ledger;
 
-use crate::RunnerError;
 use crate::store::standing;
+use crate::{RunnerError, journal};
 
 /// Writes a person's decision into the ledger, and moves the best on where an experiment is kept that
 /// builds on it. A runner takes it into account from its next experiment on.
@@ -35,15 +34,8 @@ pub fn decide(
             "experiment {number} has no {metric}: nothing can be compared with it"
         )));
     }
-    let entry = Entry {
-        schema: lab::SCHEMA,
-        id: EventId(uuid::Uuid::now_v7()),
-        at: Timestamp::now(),
-        author: author.to_owned(),
-        tag: tag.clone(),
-        event: Event::Overridden { experiment: record.id, status, reason: reason.to_owned() },
-    };
-    ledger.append_event(&entry)?;
+    let event = Event::Overridden { experiment: record.id, status, reason: reason.to_owned() };
+    ledger.append_event(&journal::entry(author, tag, event))?;
     let best = ledger.best(tag)?;
     if status != Status::Keep {
         // The best is what it was before, where this was the best.

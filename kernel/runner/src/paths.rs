@@ -73,6 +73,24 @@ impl Paths {
     }
 }
 
+/// Opens a file for reading and writing that only its owner may read, and makes it and its folder where
+/// they are not there.
+pub(crate) fn open_private(path: &Path) -> Result<std::fs::File, crate::RunnerError> {
+    use std::os::unix::fs::OpenOptionsExt;
+
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(crate::RunnerError::io("create", folder))?;
+    }
+    std::fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+        .map_err(crate::RunnerError::io("open", path))
+}
+
 /// Writes a file so that it is there whole or not at all, also after a power cut.
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), crate::RunnerError> {
     use std::io::Write;

@@ -15,6 +15,19 @@ use crate::proposers::ReadFile;
 /// Files larger than this are not searched for constants, nor shown to a proposer.
 const LARGEST: usize = 1 << 20;
 
+/// Files that pin what a run is made with.
+const LOCKS: [&str; 9] = [
+    "Cargo.lock",
+    "uv.lock",
+    "poetry.lock",
+    "pixi.lock",
+    "requirements.txt",
+    "Pipfile.lock",
+    "package-lock.json",
+    "Manifest.toml",
+    "flake.lock",
+];
+
 /// A handle on a lab's ledger that tasks can share.
 #[derive(Clone)]
 pub struct Store {
@@ -78,6 +91,23 @@ impl Store {
     pub async fn locked_hash(&self, commit: &CommitId, lab: &Lab) -> Result<String, RunnerError> {
         let (commit, lab) = (commit.clone(), lab.clone());
         self.with(move |ledger| ledger.locked_hash(&commit, &lab)).await
+    }
+
+    /// The lock files at the root of a commit, each with its blob.
+    pub async fn locks(&self, commit: &CommitId) -> Result<BTreeMap<String, String>, RunnerError> {
+        let commit = commit.clone();
+        self.with(move |ledger| {
+            let mut found = BTreeMap::new();
+            for path in LOCKS {
+                if let Some(content) = ledger.read(&commit, path)? {
+                    let blob =
+                        git2::Oid::hash_object(git2::ObjectType::Blob, &content).map_err(LedgerError::Git)?;
+                    found.insert(path.to_owned(), blob.to_string());
+                }
+            }
+            Ok(found)
+        })
+        .await
     }
 
     /// The best candidate of a tag, of whatever epoch.

@@ -68,7 +68,13 @@ pub enum Sort {
 /// The table of `all` experiments of a tag (in the order of their numbers; the options choose from them).
 pub fn experiments(all: &[Experiment], options: &Options) -> Bundle {
     let standing = Standing::of(all);
-    let (rows, found) = choose(all, options);
+    let mut rows = choose(all, options);
+    let found = rows.len();
+    if options.sort == Sort::Number && options.top.is_none() {
+        rows.drain(..found.saturating_sub(options.limit));
+    } else {
+        rows.truncate(options.limit);
+    }
     let view = View { standing, options, decimals: decimals(all) };
     let cut = (rows.len() < found).then(|| {
         let end = if options.sort == Sort::Number && options.top.is_none() { "last" } else { "first" };
@@ -79,8 +85,8 @@ pub fn experiments(all: &[Experiment], options: &Options) -> Bundle {
         .with(HTML, view.html(&rows, &summary, cut.as_deref()).into_string())
 }
 
-/// The rows to show, and how many there were before the limit.
-fn choose<'a>(all: &'a [Experiment], options: &Options) -> (Vec<&'a Experiment>, usize) {
+/// What the options choose from `all`, in their order; the limit of a table's rows does not matter here.
+pub fn choose<'a>(all: &'a [Experiment], options: &Options) -> Vec<&'a Experiment> {
     let mut rows: Vec<&Experiment> = all
         .iter()
         .filter(|e| options.statuses.is_empty() || options.statuses.contains(&e.record.status))
@@ -101,13 +107,7 @@ fn choose<'a>(all: &'a [Experiment], options: &Options) -> (Vec<&'a Experiment>,
     if let Some(top) = options.top {
         rows.truncate(top);
     }
-    let found = rows.len();
-    if options.sort == Sort::Number && options.top.is_none() {
-        rows.drain(..found.saturating_sub(options.limit));
-    } else {
-        rows.truncate(options.limit);
-    }
-    (rows, found)
+    rows
 }
 
 struct View<'a> {

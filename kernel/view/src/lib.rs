@@ -30,7 +30,7 @@ mod tests;
 
 pub use bundle::Bundle;
 pub use diff::diff;
-pub use experiments::{Options, Sort, experiments};
+pub use experiments::{Options, Sort, choose, experiments};
 pub use live::{Curve, Live, live};
 pub use log::log;
 pub use metric::Metric;

@@ -122,6 +122,7 @@ fn json_for_scripts() {
     lab.append(|_| ());
     let mut frames = lab.frames();
     let list = frames.list(&lab.tag).unwrap();
+    let list: Vec<_> = list.iter().collect();
     let json = experiments_json("lab", &lab.tag, ("val_bpb", lab::Direction::Minimize, None), &list);
     assert_eq!(json["schema"], 1);
     assert_eq!(json["metric"]["direction"], "minimize");

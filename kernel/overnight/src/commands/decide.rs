@@ -5,7 +5,7 @@ use lab::{Event, Status};
 use super::look::Shelf;
 use crate::failure::Failure;
 use crate::grammar::{BranchArgs, NoteArgs, OverrideArgs};
-use crate::session::{Session, entry};
+use crate::session::Session;
 use crate::sink::Sink;
 
 /// `keep` and `discard`.
@@ -35,7 +35,8 @@ pub(super) fn note(args: &NoteArgs, session: &Session, sink: &dyn Sink) -> Resul
     let shelf = Shelf::open(session, &args.tag)?;
     let experiment = &shelf.find(args.which)?.record;
     let event = Event::Noted { experiment: experiment.id, text: args.text.join(" ") };
-    shelf.ledger.append_event(&entry(&shelf.ledger, &shelf.tag, event))?;
+    let entry = runner::journal::entry(&shelf.ledger.author(), &shelf.tag, event);
+    shelf.ledger.append_event(&entry)?;
     sink.show(view::plain(&format!("noted on experiment {}", experiment.number)));
     Ok(())
 }

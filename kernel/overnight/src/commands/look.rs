@@ -100,25 +100,9 @@ pub(super) fn experiments(args: &ExperimentsArgs, session: &Session, sink: &dyn 
     let shown = view::experiments(&shelf.experiments, &options);
     sink.show(if session.json {
         let root = shelf.ledger.root().display().to_string();
-        let mut kept: Vec<Experiment> = shelf
-            .experiments
-            .into_iter()
-            .filter(|e| args.status.is_none_or(|status| e.record.status == status))
-            .collect();
-        if let Some(top) = args.top {
-            let direction = metric.direction;
-            kept.retain(|e| e.record.value.is_some());
-            kept.sort_by(|a, b| {
-                match direction {
-                    lab::Direction::Minimize => a.record.value.partial_cmp(&b.record.value),
-                    lab::Direction::Maximize => b.record.value.partial_cmp(&a.record.value),
-                }
-                .unwrap_or(std::cmp::Ordering::Equal)
-            });
-            kept.truncate(top);
-        }
+        let chosen = view::choose(&shelf.experiments, &options);
         let metric = (metric.name.as_str(), metric.direction, metric.unit.as_deref());
-        let value = frames::experiments_json(&root, &shelf.tag, metric, &kept);
+        let value = frames::experiments_json(&root, &shelf.tag, metric, &chosen);
         shown.with(view::bundle::JSON, value)
     } else {
         shown

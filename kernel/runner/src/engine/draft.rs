@@ -71,6 +71,8 @@ impl Engine {
         self.setup(&lab).await?;
         let mut environment = machine::environment();
         environment.inputs = tokio::task::block_in_place(|| executor::fingerprints(&self.root, &lab));
+        environment.toolchain = self.toolchain(&lab);
+        environment.locks = self.store.locks(commit).await?;
         let locked = self.store.locked_hash(commit, &lab).await?;
         let hardware = format!("{} {}", environment.cpu, environment.gpu.as_deref().unwrap_or("no GPU"));
         let epoch = lab.epoch(&EpochInputs {
@@ -91,6 +93,12 @@ impl Engine {
             breaks: None,
             note: None,
         })
+    }
+
+    /// What the lab's commands are built and run with, asked once in a runner's life: it costs a process.
+    fn toolchain(&self, lab: &Lab) -> Option<String> {
+        let ask = || tokio::task::block_in_place(|| executor::toolchain(&self.root, lab, &self.variables));
+        self.toolchain.get_or_init(ask).clone()
     }
 
     /// The terms that an experiment was begun with, or those of now where it had none yet.

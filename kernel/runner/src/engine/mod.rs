@@ -5,12 +5,11 @@
 //! Requests ([`handle`]) change what is live and wake the loop; they never wait for a run.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use jiff::Timestamp;
 use lab::status::Best;
-use lab::{Entry, Event, EventId, RunId, Seconds, Status, Tag};
+use lab::{Entry, Event, RunId, Seconds, Status, Tag};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
@@ -30,7 +29,7 @@ pub(crate) use live::Live;
 use crate::environment::Variables;
 use crate::executor::{Executor, Local};
 use crate::history::{History, Trial};
-use crate::journal::Journal;
+use crate::journal::{self, Journal};
 use crate::proposers::Proposer;
 use crate::shim::End as RunEnd;
 use crate::store::Store;
@@ -82,6 +81,8 @@ pub(crate) struct Engine {
     pub(crate) store: Store,
     pub(crate) variables: Variables,
     executor: Box<dyn Executor>,
+    /// What the lab's commands are built and run with, once it is known.
+    toolchain: OnceLock<Option<String>>,
     /// The researcher's git name.
     author: String,
     /// This clone's id.
@@ -122,6 +123,7 @@ impl Engine {
             store,
             variables,
             executor,
+            toolchain: OnceLock::new(),
             author,
             writer,
             journal: Mutex::new(journal),
@@ -141,14 +143,7 @@ impl Engine {
 
     /// Writes an event to the journal.
     fn write(&self, tag: &Tag, author: &str, event: Event) -> Result<Entry, RunnerError> {
-        let entry = Entry {
-            schema: lab::SCHEMA,
-            id: EventId(uuid::Uuid::now_v7()),
-            at: Timestamp::now(),
-            author: author.to_owned(),
-            tag: tag.clone(),
-            event,
-        };
+        let entry = journal::entry(author, tag, event);
         tokio::task::block_in_place(|| {
             self.journal.lock().unwrap_or_else(PoisonError::into_inner).append(&entry)
         })?;

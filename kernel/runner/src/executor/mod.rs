@@ -12,10 +12,12 @@ pub mod folder;
 mod inputs;
 mod local;
 mod preflight;
+mod toolchain;
 
 pub use inputs::{fingerprints, missing};
 pub use local::Local;
 pub use preflight::preflight;
+pub use toolchain::toolchain;
 
 /// What a run produced.
 #[derive(Clone, Debug)]

@@ -28,7 +28,7 @@ pub fn preflight(lab: &Lab, variables: &Variables) -> Result<(), RunnerError> {
 }
 
 /// The bare program that a command starts with; `None` where it is a path or something of the shell's.
-fn first_word(command: &str) -> Option<String> {
+pub(super) fn first_word(command: &str) -> Option<String> {
     let words = shell_words::split(command).ok()?;
     let word = words.into_iter().find(|word| !is_assignment(word))?;
     let bare = word.chars().all(|c| c.is_ascii_alphanumeric() || "_-.+".contains(c));

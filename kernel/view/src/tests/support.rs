@@ -80,6 +80,7 @@ pub(super) fn one(number: u64) -> Experiment {
                 cpu: "x86_64, 2 cores".to_owned(),
                 gpu: None,
                 toolchain: Some("rustc 1.95.0".to_owned()),
+                locks: BTreeMap::new(),
                 inputs: BTreeMap::new(),
             },
             other: serde_json::Map::new(),
