@@ -362,7 +362,7 @@ def test_a_program_that_breaks_in_the_night_is_waited_for(lab: Lab) -> None:
     lab.write("program.md", program.replace("budget:", "bugdet:"))
     lab.go(1)
     problem = until(lambda: lab.status()["problem"], "the problem is told")
-    assert "bugdet" in problem and "budget" in problem, problem
+    assert "line 5" in problem and "bugdet" in problem, problem
     assert lab.status()["state"] != "idle"
     lab.write("program.md", program)
     lab.go()

@@ -5,7 +5,7 @@ mod process;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Mutex;
@@ -44,9 +44,17 @@ pub trait Sink: Send + Sync {
     fn display(&self, bundle: Bundle);
 }
 
+/// Where nobody looks.
+struct Nowhere;
+
+impl Sink for Nowhere {
+    fn stream(&self, _: StreamName, _: &str) {}
+    fn display(&self, _: Bundle) {}
+}
+
 /// Runs Rust cells, one at a time, in a child process that is started by the first of them.
 pub struct Worker {
-    config: Config,
+    config: StdMutex<Config>,
     control: Arc<Control>,
     session: Mutex<Session>,
 }
@@ -65,12 +73,26 @@ struct Session {
 impl Worker {
     /// A worker that is not started yet.
     pub fn new(config: Config) -> Self {
-        Self { config, control: Arc::default(), session: Mutex::default() }
+        Self { config: StdMutex::new(config), control: Arc::default(), session: Mutex::default() }
     }
 
     /// Whether the child process runs (it starts with the first cell).
     pub async fn is_running(&self) -> bool {
         self.session.lock().await.process.is_some()
+    }
+
+    /// Sets an environment variable for all cells from now on.
+    pub async fn set_env(&self, name: &str, value: &str) -> Outcome {
+        self.config().env.push((name.to_owned(), value.to_owned()));
+        if !self.is_running().await {
+            return Outcome::Ok;
+        }
+        let code = format!("#[allow(unused_unsafe)] unsafe {{ std::env::set_var({name:?}, {value:?}); }}");
+        self.execute(&code, &Nowhere).await
+    }
+
+    fn config(&self) -> std::sync::MutexGuard<'_, Config> {
+        self.config.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Runs a cell to its end. A second call waits for the first.
@@ -120,9 +142,9 @@ impl Worker {
         // Kept over restarts, so that dependencies need not be compiled again after an interrupt.
         let folder = match session.folder.take() {
             Some(folder) => folder,
-            None => Folder::create(&self.config.temp)?,
+            None => Folder::create(&self.config().temp)?,
         };
-        let process = Process::start(&self.config, &folder, &self.control);
+        let process = Process::start(&self.config(), &folder, &self.control);
         session.folder = Some(folder);
         session.owed = None;
         session.process = Some(process?);

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! Some cells do more: `fail`, `panic`, `sleep SECONDS`, `block SECONDS`, `flood LINES`, `later`, `ask`,
-//! `show`, `count`, `page`.
+//! `show`, `count`, `page`, `comm`.
 
 use std::{
     env,
@@ -19,19 +19,16 @@ use std::{
 
 use async_trait::async_trait;
 use jupyter::{
-    Cell, Completeness, Completion, Connection, DisplayId, Failure, Io, JupyterError, KernelInfo, Language,
-    LanguageInfo, MimeBundle, Options, Outcome, Payload, serve,
+    Cell, Comm, CommMessage, Completeness, Completion, Connection, DisplayId, Failure, Io, JupyterError,
+    KernelInfo, Language, LanguageInfo, MimeBundle, Options, Outcome, Payload, serve,
 };
 use serde_json::json;
-use tokio::{sync::Notify, time::sleep};
+use tokio::time::sleep;
 
-const WORDS: [&str; 10] =
-    ["ask", "block", "count", "fail", "flood", "later", "page", "panic", "show", "sleep"];
+const WORDS: [&str; 11] =
+    ["ask", "block", "comm", "count", "fail", "flood", "later", "page", "panic", "show", "sleep"];
 
-#[derive(Default)]
-pub(crate) struct Echo {
-    interrupted: Notify,
-}
+pub(crate) struct Echo;
 
 #[async_trait]
 impl Language for Echo {
@@ -54,13 +51,10 @@ impl Language for Echo {
     }
 
     async fn execute(&self, cell: Cell, io: Io) -> Outcome {
-        let outcome = tokio::select! {
+        tokio::select! {
             outcome = run(&cell.code, &io) => outcome,
-            () = self.interrupted.notified() => Outcome::error("Interrupted", "the cell was interrupted"),
-        };
-        // An interrupt that came as the cell ended is not for the next one.
-        let _ = tokio::time::timeout(Duration::ZERO, self.interrupted.notified()).await;
-        outcome
+            () = io.interrupted() => Outcome::error("Interrupted", "the cell was interrupted"),
+        }
     }
 
     async fn complete(&self, code: &str, cursor_chars: usize) -> Completion {
@@ -90,8 +84,20 @@ impl Language for Echo {
         Ok(plain(expression))
     }
 
-    async fn interrupt(&self) {
-        self.interrupted.notify_one();
+    async fn comm_open(&self, comm: Comm, message: CommMessage) -> bool {
+        if comm.target() != "echo" {
+            return false;
+        }
+        comm.send(message);
+        true
+    }
+
+    async fn comm_message(&self, comm: Comm, message: CommMessage) {
+        if message.data == "bye" {
+            comm.close(message);
+        } else {
+            comm.send(message);
+        }
     }
 
     async fn shutdown(&self, _restart: bool) {}
@@ -141,6 +147,11 @@ async fn run(code: &str, io: &Io) -> Outcome {
                 io.stdout(&format!("{n}\n"));
             }
         }
+        "comm" => {
+            if let Some(comm) = io.open_comm("echo", json!({"says": argument})) {
+                comm.send(json!("first"));
+            }
+        }
         "" => {}
         _ => io.result(plain(code)),
     }
@@ -177,7 +188,7 @@ async fn kernel(file: PathBuf) -> Result<(), JupyterError> {
         parent_pid: env::var("JPY_PARENT_PID").ok().and_then(|pid| pid.parse().ok()),
         ..Options::default()
     };
-    serve(Connection::read(&file)?, Arc::new(Echo::default()), options).await
+    serve(Connection::read(&file)?, Arc::new(Echo), options).await
 }
 
 fn complain(text: &str) -> ExitCode {

@@ -8,24 +8,28 @@ use crate::{
     kernel::{Kernel, failed},
     language::Failure,
     router::{Incoming, Replies},
+    shell::Shells,
     wire::Message,
 };
 
 /// Answers requests for ever.
-pub(crate) async fn run(kernel: Arc<Kernel>, mut incoming: Incoming, replies: Replies) {
+pub(crate) async fn run(kernel: Arc<Kernel>, shells: Arc<Shells>, mut incoming: Incoming, replies: Replies) {
     loop {
         let request = incoming.next().await;
-        let work = answer(&kernel, &request);
+        let work = answer(&kernel, &shells, &request);
         kernel.serve(&request, &replies, work).await;
     }
 }
 
-async fn answer(kernel: &Kernel, request: &Message) -> Option<Value> {
+async fn answer(kernel: &Kernel, shells: &Shells, request: &Message) -> Option<Value> {
     match request.msg_type() {
         "interrupt_request" => {
-            kernel.interrupt().await;
+            kernel.interrupt();
             Some(json!({"status": "ok"}))
         }
+        "create_subshell_request" => Some(shells.create()),
+        "delete_subshell_request" => Some(shells.delete(request).unwrap_or_else(|failure| failed(&failure))),
+        "list_subshell_request" => Some(shells.list()),
         "debug_request" => Some(refuse_debugging(request)),
         "execute_request" => {
             let what = "cells run on the shell channel, not on control";

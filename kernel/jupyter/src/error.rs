@@ -41,6 +41,9 @@ pub enum JupyterError {
     /// The system gave the kernel no thread or no runtime to publish from.
     #[error("cannot start the thread that publishes output: {0}")]
     Thread(std::io::Error),
+    /// Not even in memory could a history be made.
+    #[error("cannot start the history of cells: {0}")]
+    History(rusqlite::Error),
 }
 
 impl JupyterError {
@@ -58,7 +61,9 @@ impl JupyterError {
                 "Another process took the port; start the kernel again, Jupyter will choose other ports."
             }
             Self::Bind { .. } => "Check the address in the connection file and that it may be bound.",
-            Self::Thread(_) => "The machine is out of threads or memory; free some and start again.",
+            Self::Thread(_) | Self::History(_) => {
+                "The machine is out of threads or memory; free some and start again."
+            }
         }
     }
 }

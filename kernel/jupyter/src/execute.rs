@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     io::Io,
     isolate::isolate,
-    kernel::{Kernel, Phase, failed, panicked},
+    kernel::{Kernel, failed, panicked},
     language::{Cell, Failure, Outcome},
     requests::{ExecuteRequest, read},
     wire::Message,
@@ -31,19 +31,18 @@ impl Kernel {
         let store_history = asked.store_history && !asked.silent;
         let execution_count =
             if store_history { self.next_count.fetch_add(1, Ordering::AcqRel) } else { self.count() };
-        *self.phase() = Phase::Starting;
+        // From here on an interrupt is for this cell, though the language does not know of it yet.
+        let io = Io::new(self, request, execution_count, asked.silent, asked.allow_stdin);
         if !asked.silent {
             let content = json!({"code": asked.code, "execution_count": execution_count});
             self.iopub.announce("execute_input", request.as_parent(), content);
         }
-        let ask = asked.allow_stdin.then(|| (Arc::clone(&self.stdin), request.identities.clone()));
-        let io = Io::new(self.iopub.clone(), request.as_parent(), execution_count, asked.silent, ask);
         let cell = Cell { code: asked.code, silent: asked.silent, store_history, execution_count };
         let code = store_history.then(|| cell.code.clone());
         let outcome = self.run(cell, io.clone()).await;
         if let Some(code) = code {
             let output = io.take_result();
-            self.history().append(execution_count, &code, output);
+            self.history().append(execution_count, &code, output.as_deref());
         }
         match outcome {
             Outcome::Ok { payload } => Executed {
@@ -78,17 +77,12 @@ impl Kernel {
     async fn run(self: &Arc<Self>, cell: Cell, io: Io) -> Outcome {
         let kernel = Arc::clone(self);
         let work = async move {
-            {
-                let mut phase = kernel.phase();
-                if *phase == Phase::Interrupted {
-                    return Outcome::error("Interrupted", "the cell was interrupted before it ran");
-                }
-                *phase = Phase::Running;
+            if io.is_interrupted() {
+                return Outcome::error("Interrupted", "the cell was interrupted before it ran");
             }
             kernel.language.execute(cell, io).await
         };
         let outcome = isolate("cell", work).await;
-        *self.phase() = Phase::Idle;
         outcome.unwrap_or_else(|panic| Outcome::Error(panicked(panic)))
     }
 

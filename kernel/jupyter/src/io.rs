@@ -4,13 +4,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
+use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::{
-    iopub::{IoPub, Stream},
+    comm::{Comm, CommMessage},
+    iopub::Stream,
+    kernel::Kernel,
     language::MimeBundle,
-    stdin::{InputError, Stdin},
-    wire::Parent,
+    stdin::InputError,
+    wire::{Message, Parent},
 };
 
 /// Names a display, so that it can be replaced later, also when its cell is long done.
@@ -48,17 +51,19 @@ pub struct Io {
 struct Shared {
     sink: Sink,
     parent: Parent,
+    /// Changes when the client interrupts.
+    interrupts: watch::Receiver<u64>,
     execution_count: u32,
     /// A silent cell's output is dropped.
     silent: bool,
     /// Who to ask, where the client allows it.
-    ask: Option<(Arc<Stdin>, Vec<Bytes>)>,
+    ask: Option<Vec<Bytes>>,
     /// The text of the last result, for the history.
     result: Mutex<Option<String>>,
 }
 
 enum Sink {
-    IoPub(IoPub),
+    Client(Arc<Kernel>),
     /// Nobody listens: see [`Io::recording`].
     Recording(Recording),
 }
@@ -67,9 +72,15 @@ enum Sink {
 #[derive(Clone, Default)]
 pub struct Recording {
     messages: Arc<Mutex<Vec<(String, Value)>>>,
+    interrupts: watch::Sender<u64>,
 }
 
 impl Recording {
+    /// Interrupts, as the client's stop button does.
+    pub fn interrupt(&self) {
+        self.interrupts.send_modify(|count| *count += 1);
+    }
+
     /// Type and content of each message so far, as a client would have got them, text unmerged.
     pub fn messages(&self) -> Vec<(String, Value)> {
         self.lock().clone()
@@ -88,20 +99,22 @@ impl Recording {
 }
 
 impl Io {
+    /// Where the cell of `request` writes.
     pub(crate) fn new(
-        iopub: IoPub,
-        parent: Parent,
+        kernel: &Arc<Kernel>,
+        request: &Message,
         execution_count: u32,
         silent: bool,
-        ask: Option<(Arc<Stdin>, Vec<Bytes>)>,
+        may_ask: bool,
     ) -> Self {
         Self {
             shared: Arc::new(Shared {
-                sink: Sink::IoPub(iopub),
-                parent,
+                sink: Sink::Client(Arc::clone(kernel)),
+                parent: request.as_parent(),
+                interrupts: kernel.interrupts.subscribe(),
                 execution_count,
                 silent,
-                ask,
+                ask: may_ask.then(|| request.identities.clone()),
                 result: Mutex::default(),
             }),
         }
@@ -119,6 +132,7 @@ impl Io {
         let shared = Shared {
             sink: Sink::Recording(recording.clone()),
             parent: Parent::none(),
+            interrupts: recording.interrupts.subscribe(),
             execution_count: 1,
             silent: false,
             ask: None,
@@ -168,13 +182,42 @@ impl Io {
 
     /// Asks the person at the client for a line; a password is not shown while it is typed.
     pub async fn input(&self, prompt: &str, password: bool) -> Result<String, InputError> {
-        let (stdin, identities) = self.shared.ask.as_ref().ok_or(InputError::NotAllowed)?;
+        let (Sink::Client(kernel), Some(identities)) = (&self.shared.sink, &self.shared.ask) else {
+            return Err(InputError::NotAllowed);
+        };
         // What was printed before the question should be seen before it.
-        if let Sink::IoPub(iopub) = &self.shared.sink {
-            iopub.flush().await;
-        }
+        kernel.iopub.flush().await;
         let parent = self.shared.parent.clone();
-        stdin.ask(identities, parent, prompt, password).await
+        kernel.stdin.ask(identities, parent, prompt, password).await
+    }
+
+    /// Returns once the client has interrupted since the cell began, and at once where it had already.
+    pub async fn interrupted(&self) {
+        // A clone has seen what this one has: nothing since the cell began.
+        let mut interrupts = self.shared.interrupts.clone();
+        if interrupts.changed().await.is_err() {
+            // The kernel has ended, and nobody can interrupt any more.
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Whether the client has interrupted since the cell began.
+    pub fn is_interrupted(&self) -> bool {
+        self.shared.interrupts.has_changed().unwrap_or(false)
+    }
+
+    /// Opens a comm with every client that knows its target; `None` where nobody listens.
+    pub fn open_comm(&self, target: &str, message: impl Into<CommMessage>) -> Option<Comm> {
+        let Sink::Client(kernel) = &self.shared.sink else { return None };
+        Some(kernel.comms.open(self.shared.parent.clone(), target, message.into()))
+    }
+
+    /// The cells of this session that were stored, oldest first, each with its number.
+    pub fn history(&self) -> Vec<(u32, String)> {
+        match &self.shared.sink {
+            Sink::Client(kernel) => kernel.history().inputs(),
+            Sink::Recording(_) => Vec::new(),
+        }
     }
 
     /// Takes the text of the last result.
@@ -192,7 +235,7 @@ impl Io {
             return;
         }
         match &self.shared.sink {
-            Sink::IoPub(iopub) => iopub.print(&self.shared.parent, stream, text),
+            Sink::Client(kernel) => kernel.iopub.print(&self.shared.parent, stream, text),
             Sink::Recording(recording) => {
                 let content = json!({ "name": stream.name(), "text": text });
                 recording.lock().push(("stream".to_owned(), content));
@@ -205,7 +248,7 @@ impl Io {
             return;
         }
         match &self.shared.sink {
-            Sink::IoPub(iopub) => iopub.send(msg_type, self.shared.parent.clone(), content),
+            Sink::Client(kernel) => kernel.iopub.send(msg_type, self.shared.parent.clone(), content),
             Sink::Recording(recording) => recording.lock().push((msg_type.to_owned(), content)),
         }
     }

@@ -15,32 +15,23 @@ use serde_json::{Value, json};
 use tokio::{sync::watch, time::timeout};
 
 use crate::{
+    comm::{CommMessage, Comms},
     history::History,
     iopub::IoPub,
     isolate::{self, isolate},
     language::{Completeness, Failure, Language},
-    requests::{CodeRequest, CommRequest, CursorRequest, HistoryRequest, ShutdownRequest, read},
+    requests::{
+        CodeRequest, CommInfoRequest, CommRequest, CursorRequest, HistoryRequest, ShutdownRequest, read,
+    },
     router::Replies,
     session::Session,
     stdin::Stdin,
+    usage::Usage,
     wire::{Message, VERSION},
 };
 
-/// How long the language may take to react to an interrupt before control goes on without it.
-const INTERRUPT: Duration = Duration::from_secs(5);
 /// How long it may take to shut down; Jupyter kills a kernel after five.
 const SHUTDOWN: Duration = Duration::from_secs(3);
-
-/// How far the cell is that an interrupt would end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Phase {
-    Idle,
-    /// The client knows of the cell, the language does not yet.
-    Starting,
-    /// Interrupted before the language knew of it: it will not run.
-    Interrupted,
-    Running,
-}
 
 pub(crate) struct Kernel {
     pub(crate) language: Arc<dyn Language>,
@@ -48,9 +39,12 @@ pub(crate) struct Kernel {
     pub(crate) iopub: IoPub,
     pub(crate) stdin: Arc<Stdin>,
     history: Mutex<History>,
+    pub(crate) comms: Comms,
+    usage: Arc<Usage>,
     /// The number of the next cell that is stored.
     pub(crate) next_count: AtomicU32,
-    phase: Mutex<Phase>,
+    /// How often clients have interrupted.
+    pub(crate) interrupts: watch::Sender<u64>,
     /// The language has been told to shut down.
     ending: AtomicBool,
     /// True once nothing remains to be answered.
@@ -63,15 +57,18 @@ impl Kernel {
         session: Arc<Session>,
         iopub: IoPub,
         stdin: Arc<Stdin>,
+        history: History,
     ) -> Self {
         Self {
             language,
             session,
+            comms: Comms::new(iopub.clone()),
             iopub,
             stdin,
-            history: Mutex::default(),
+            history: Mutex::new(history),
+            usage: Arc::default(),
             next_count: AtomicU32::new(1),
-            phase: Mutex::new(Phase::Idle),
+            interrupts: watch::Sender::new(0),
             ending: AtomicBool::new(false),
             stopped: watch::Sender::new(false),
         }
@@ -79,10 +76,6 @@ impl Kernel {
 
     pub(crate) fn history(&self) -> std::sync::MutexGuard<'_, History> {
         self.history.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn phase(&self) -> std::sync::MutexGuard<'_, Phase> {
-        self.phase.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Does the work of a request between `busy` and `idle`, and sends its reply. Whatever happens in
@@ -120,13 +113,13 @@ impl Kernel {
             "is_complete_request" => self.is_complete(request).await,
             "history_request" => read::<HistoryRequest>(request)
                 .map(|asked| json!({"status": "ok", "history": self.history().answer(&asked)})),
-            "comm_info_request" => Ok(json!({"status": "ok", "comms": {}})),
-            "comm_open" => {
-                self.close_comm(request);
+            "comm_info_request" => read::<CommInfoRequest>(request)
+                .map(|asked| json!({"status": "ok", "comms": self.comms.info(asked.target_name.as_deref())})),
+            "comm_open" | "comm_msg" | "comm_close" => {
+                self.comm(request).await;
                 return None;
             }
-            // There is no comm that these could belong to.
-            "comm_msg" | "comm_close" => return None,
+            "usage_request" => Ok(self.usage().await),
             "shutdown_request" => self.shutdown(request).await,
             other => {
                 tracing::warn!(msg_type = other, "a message of unknown type");
@@ -136,27 +129,10 @@ impl Kernel {
         Some(answer.unwrap_or_else(|failure| failed(&failure)))
     }
 
-    /// Ends the cell that runs, if one does.
-    pub(crate) async fn interrupt(&self) {
+    /// Ends the cells that run, in every shell.
+    pub(crate) fn interrupt(&self) {
+        self.interrupts.send_modify(|count| *count += 1);
         self.stdin.interrupt();
-        {
-            let mut phase = self.phase();
-            match *phase {
-                Phase::Running => {}
-                Phase::Starting => {
-                    *phase = Phase::Interrupted;
-                    return;
-                }
-                Phase::Idle | Phase::Interrupted => return,
-            }
-        }
-        let language = Arc::clone(&self.language);
-        let interrupted = isolate("interrupt", async move { language.interrupt().await });
-        match timeout(INTERRUPT, interrupted).await {
-            Ok(Ok(())) => {}
-            Ok(Err(panic)) => tracing::error!(panic, "the interrupt panicked"),
-            Err(_) => tracing::warn!("the language has not reacted to the interrupt yet"),
-        }
     }
 
     /// Has the language put its things in order.
@@ -164,7 +140,7 @@ impl Kernel {
         if self.ending.swap(true, Ordering::AcqRel) {
             return;
         }
-        self.interrupt().await;
+        self.interrupt();
         let language = Arc::clone(&self.language);
         let ended = isolate("shutdown", async move { language.shutdown(restart).await });
         match timeout(SHUTDOWN, ended).await {
@@ -203,7 +179,7 @@ impl Kernel {
             "banner": info.banner,
             "debugger": false,
             "help_links": info.help_links,
-            "supported_features": [],
+            "supported_features": ["kernel subshells"],
         })
     }
 
@@ -251,11 +227,55 @@ impl Kernel {
         })
     }
 
-    /// Nothing here speaks over comms, and the protocol asks that a comm nobody takes be closed.
-    fn close_comm(&self, request: &Message) {
-        if let Ok(asked) = read::<CommRequest>(request) {
-            let content = json!({"comm_id": asked.comm_id, "data": {}});
-            self.iopub.announce("comm_close", request.as_parent(), content);
+    /// Hands what came over a comm to the language. A comm that nobody takes is closed, as the protocol
+    /// asks; what comes for one that is not open is dropped.
+    async fn comm(&self, request: &Message) {
+        let Ok(asked) = read::<CommRequest>(request) else { return };
+        let parent = request.as_parent();
+        let (kind, id) = (request.msg_type().to_owned(), asked.comm_id);
+        let comm = match kind.as_str() {
+            "comm_open" => Some(self.comms.insert(parent, id, asked.target_name)),
+            _ => self.comms.get(parent, &id),
+        };
+        let Some(comm) = comm else {
+            tracing::warn!(kind, "a message for a comm that is not open was dropped");
+            return;
+        };
+        let message = CommMessage {
+            data: asked.data,
+            metadata: request.metadata.clone(),
+            buffers: request.buffers.clone(),
+        };
+        let (language, handed) = (Arc::clone(&self.language), comm.clone());
+        let taken = isolate("comm", async move {
+            match kind.as_str() {
+                "comm_open" => language.comm_open(handed, message).await,
+                "comm_close" => {
+                    language.comm_close(handed.clone(), message).await;
+                    false
+                }
+                _ => {
+                    language.comm_message(handed, message).await;
+                    true
+                }
+            }
+        });
+        match taken.await {
+            Ok(true) => {}
+            Ok(false) if request.msg_type() == "comm_close" => drop(self.comms.remove(comm.id())),
+            Ok(false) => comm.close(json!({})),
+            Err(panic) => {
+                tracing::error!(panic, "the language panicked at a comm");
+                comm.close(json!({}));
+            }
+        }
+    }
+
+    async fn usage(&self) -> Value {
+        let usage = Arc::clone(&self.usage);
+        match isolate("usage", async move { usage.answer() }).await {
+            Ok(answer) => answer,
+            Err(panic) => failed(&panicked(panic)),
         }
     }
 }

@@ -5,7 +5,10 @@ use jupyter_protocol::HelpLink;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::io::Io;
+use crate::{
+    comm::{Comm, CommMessage},
+    io::Io,
+};
 
 /// The same thing in several formats, by MIME type: `{"text/plain": "1", "text/html": "<b>1</b>"}`.
 pub type MimeBundle = Map<String, Value>;
@@ -20,6 +23,9 @@ pub trait Language: Send + Sync + 'static {
     fn info(&self) -> KernelInfo;
 
     /// Runs a cell. What it prints and shows goes to `io`, which may be kept by what outlives the cell.
+    ///
+    /// A cell should end soon after [`Io::interrupted`] returns. Cells of different subshells run at the
+    /// same time.
     async fn execute(&self, cell: Cell, io: Io) -> Outcome;
 
     /// What could be typed at the cursor.
@@ -42,9 +48,16 @@ pub trait Language: Send + Sync + 'static {
         Err(Failure::new("NotSupported", &format!("this kernel evaluates no user expressions: {expression}")))
     }
 
-    /// Ends the cell that runs. Called from control or on SIGINT, and only while `execute` runs; it may
-    /// come as `execute` has just been entered, or so late that the cell has just ended.
-    async fn interrupt(&self);
+    /// A client has opened a comm: whether this language takes it. One that is not taken is closed.
+    async fn comm_open(&self, _comm: Comm, _message: CommMessage) -> bool {
+        false
+    }
+
+    /// Something came over a comm that is open.
+    async fn comm_message(&self, _comm: Comm, _message: CommMessage) {}
+
+    /// A client has closed a comm.
+    async fn comm_close(&self, _comm: Comm, _message: CommMessage) {}
 
     /// The kernel ends, or begins anew: end children, write what must last. It has three seconds.
     async fn shutdown(&self, restart: bool);

@@ -23,9 +23,10 @@
 //! - a panic in the language becomes an error reply, and the kernel lives on;
 //! - a message that is malformed or wrongly signed is dropped with a warning in the log.
 //!
-//! A cell runs on a thread of its own, so it may block. Control answers meanwhile.
+//! A cell runs on a thread of its own, so it may block. Control answers meanwhile, and so do subshells.
 
 mod bind;
+mod comm;
 mod connection;
 mod control;
 mod error;
@@ -44,8 +45,10 @@ mod serve;
 mod session;
 mod shell;
 mod stdin;
+mod usage;
 pub mod wire;
 
+pub use comm::{Comm, CommMessage};
 pub use connection::{Channel, Connection};
 pub use error::JupyterError;
 pub use io::{DisplayId, Io, Recording};

@@ -55,9 +55,26 @@ pub(crate) struct ShutdownRequest {
     pub(crate) restart: bool,
 }
 
+/// `comm_open`, `comm_msg` or `comm_close`.
 #[derive(Debug, Deserialize)]
 pub(crate) struct CommRequest {
     pub(crate) comm_id: String,
+    /// Only `comm_open` has one.
+    #[serde(default)]
+    pub(crate) target_name: String,
+    #[serde(default)]
+    pub(crate) data: Value,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct CommInfoRequest {
+    #[serde(default)]
+    pub(crate) target_name: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct SubshellRequest {
+    pub(crate) subshell_id: String,
 }
 
 #[derive(Debug, Deserialize)]

@@ -1,6 +1,6 @@
 //! A kernel from its first socket to its last message.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::{
     task::{JoinSet, spawn_blocking},
@@ -13,13 +13,14 @@ use crate::{
     control,
     error::JupyterError,
     heartbeat,
+    history::History,
     iopub::{IoPub, Tuning},
     kernel::Kernel,
     language::Language,
     life::{Asked, Signals, parent_gone},
     router,
     session::Session,
-    shell,
+    shell::Shells,
     stdin::Stdin,
     wire::Parent,
 };
@@ -34,13 +35,15 @@ pub struct Options {
     pub username: String,
     /// The process to end with: Jupyter passes it in `JPY_PARENT_PID`.
     pub parent_pid: Option<u32>,
+    /// The file in which the cells of all sessions are kept; none are kept where there is no file.
+    pub history: Option<PathBuf>,
     /// SIGINT interrupts the running cell, SIGTERM ends the kernel.
     pub signals: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { username: "kernel".to_owned(), parent_pid: None, signals: true }
+        Self { username: "kernel".to_owned(), parent_pid: None, history: None, signals: true }
     }
 }
 
@@ -61,16 +64,18 @@ pub async fn serve(
         IoPub::start(sockets.iopub, Arc::clone(&session), signer.clone(), Tuning::default())?;
     let (answers, questions) = router::split(sockets.stdin, &signer, Channel::Stdin);
     let stdin = Arc::new(Stdin::new(questions, Arc::clone(&session)));
-    let kernel = Arc::new(Kernel::new(language, session, iopub.clone(), Arc::clone(&stdin)));
+    let history = History::open(options.history.as_deref()).map_err(JupyterError::History)?;
+    let kernel = Arc::new(Kernel::new(language, session, iopub.clone(), Arc::clone(&stdin), history));
     let mut signals = Signals::new(options.signals);
 
     let mut tasks = JoinSet::new();
     tasks.spawn(heartbeat::run(sockets.heartbeat));
     tasks.spawn(stdin.run(answers));
-    let (requests, replies) = router::split(sockets.control, &signer, Channel::Control);
-    tasks.spawn(control::run(Arc::clone(&kernel), requests, replies));
     let (requests, replies) = router::split(sockets.shell, &signer, Channel::Shell);
-    tasks.spawn(shell::run(Arc::clone(&kernel), requests, replies));
+    let shells = Shells::new(&kernel, replies);
+    tasks.spawn(Arc::clone(&shells).run(requests));
+    let (requests, replies) = router::split(sockets.control, &signer, Channel::Control);
+    tasks.spawn(control::run(Arc::clone(&kernel), shells, requests, replies));
     iopub.status(Parent::none(), "starting");
     tracing::info!(?connection, "the kernel serves");
 
@@ -89,7 +94,7 @@ pub async fn serve(
                 break;
             }
             asked = signals.next() => match asked {
-                Asked::Interrupt => kernel.interrupt().await,
+                Asked::Interrupt => kernel.interrupt(),
                 Asked::Stop => {
                     kernel.stop(false).await;
                     break;

@@ -1,6 +1,6 @@
 //! Asks the person at the client for a line, while a cell waits.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use serde_json::json;
@@ -19,16 +19,16 @@ pub enum InputError {
     /// The client said beforehand that it cannot ask, as nbclient and papermill do.
     #[error("this client cannot ask for input")]
     NotAllowed,
-    /// The cell was interrupted, or another question took the place of this one.
+    /// The cell was interrupted.
     #[error("interrupted while waiting for input")]
     Interrupted,
 }
 
-/// The stdin socket, with the one question that may be open.
+/// The stdin socket, with the questions that are open: one for each shell at most.
 pub(crate) struct Stdin {
     replies: Replies,
     session: Arc<Session>,
-    open: Mutex<Option<Question>>,
+    open: Mutex<Vec<Question>>,
 }
 
 struct Question {
@@ -53,14 +53,14 @@ impl Stdin {
         let mut request = self.session.message("input_request", parent, content);
         request.identities = identities.to_vec();
         let (answer, answered) = oneshot::channel();
-        self.set(Some(Question { msg_id: request.header().msg_id.clone(), answer }));
+        self.open().push(Question { msg_id: request.header().msg_id.clone(), answer });
         self.replies.send(&request).await;
         answered.await.map_err(|_| InputError::Interrupted)
     }
 
-    /// Ends the wait of an open question.
+    /// Ends the wait of every open question.
     pub(crate) fn interrupt(&self) {
-        self.set(None);
+        self.open().clear();
     }
 
     /// Hands answers to the question that they belong to.
@@ -75,19 +75,20 @@ impl Stdin {
             tracing::warn!(msg_type = reply.msg_type(), "not an answer, dropped from stdin");
             return;
         }
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        // An answer that names its question must name this one; some clients name none.
+        let mut open = self.open();
+        // An answer that names its question must name an open one; some clients name none.
         let parent = reply.parent.msg_id();
-        let fits = |question: &mut Question| parent.is_none_or(|id| id == question.msg_id);
-        let Some(question) = open.take_if(fits) else {
+        let found = open.iter().rposition(|question| parent.as_ref().is_none_or(|id| *id == question.msg_id));
+        let Some(found) = found else {
             tracing::warn!("an answer to a question that is not open was dropped");
             return;
         };
+        let question = open.remove(found);
         let value = reply.content["value"].as_str().unwrap_or_default();
         let _ = question.answer.send(value.to_owned());
     }
 
-    fn set(&self, question: Option<Question>) {
-        *self.open.lock().unwrap_or_else(PoisonError::into_inner) = question;
+    fn open(&self) -> MutexGuard<'_, Vec<Question>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

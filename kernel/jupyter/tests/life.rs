@@ -28,7 +28,7 @@ use zeromq::{DealerSocket, Socket, SocketRecv, SocketSend, ZmqMessage};
 
 #[tokio::test]
 async fn a_flood_of_lines_arrives_whole_in_order_and_before_idle() {
-    let mut client = Client::start(Echo::default()).await;
+    let mut client = Client::start(Echo).await;
     let answer = client.execute("flood 100000").await;
     let printed = answer.printed("stdout");
     assert!(printed.lines().eq((0..100_000).map(|n| format!("line {n}"))));
@@ -38,7 +38,7 @@ async fn a_flood_of_lines_arrives_whole_in_order_and_before_idle() {
 
 #[tokio::test]
 async fn control_answers_while_a_cell_blocks_its_thread() {
-    let mut client = Client::start(Echo::default()).await;
+    let mut client = Client::start(Echo).await;
     let cell = client.request(Shell, "execute_request", json!({"code": "block 0.5"})).await;
     let info = client.request(Control, "kernel_info_request", json!({})).await;
     assert_eq!(client.receive(Control).await.parent.msg_id(), Some(info.clone()));
@@ -70,7 +70,7 @@ async fn interrupted(client: &mut Client, code: &str, started: &str) -> serde_js
 
 #[tokio::test]
 async fn an_interrupt_ends_the_cell_and_not_the_kernel() {
-    let mut client = Client::start(Echo::default()).await;
+    let mut client = Client::start(Echo).await;
     // Also in the instant in which the client knows of the cell and the language hardly does.
     for _ in 0..20 {
         let reply = interrupted(&mut client, "sleep 60", "execute_input").await;
@@ -85,7 +85,7 @@ async fn an_interrupt_ends_the_cell_and_not_the_kernel() {
 
 #[tokio::test]
 async fn an_interrupt_ends_a_cell_that_waits_for_input() {
-    let mut client = Client::start(Echo::default()).await;
+    let mut client = Client::start(Echo).await;
     let id = client.request(Shell, "execute_request", json!({"code": "ask"})).await;
     client.receive(Stdin).await;
     client.request(Control, "interrupt_request", json!({})).await;
@@ -97,7 +97,7 @@ async fn an_interrupt_ends_a_cell_that_waits_for_input() {
 
 #[tokio::test]
 async fn output_of_what_outlives_a_cell_belongs_to_it() {
-    let mut client = Client::start(Echo::default()).await;
+    let mut client = Client::start(Echo).await;
     let id = client.request(Shell, "execute_request", json!({"code": "later"})).await;
     client.published_for(&id).await;
     let late = client.published().await;
@@ -109,7 +109,7 @@ async fn output_of_what_outlives_a_cell_belongs_to_it() {
 
 #[tokio::test]
 async fn what_is_forged_or_broken_is_dropped_and_the_kernel_lives() {
-    let mut client = Client::start(Echo::default()).await;
+    let mut client = Client::start(Echo).await;
     let request = client.message("execute_request", json!({"code": "evil"}));
     let forged = request.encode(&Signer::new(b"another key"));
     let unsigned = request.encode(&Signer::new(b""));
@@ -133,7 +133,7 @@ async fn what_is_forged_or_broken_is_dropped_and_the_kernel_lives() {
 
 #[tokio::test]
 async fn peers_that_speak_no_zeromq_harm_nobody() {
-    let mut client = Client::start(Echo::default()).await;
+    let mut client = Client::start(Echo).await;
     for channel in [Shell, Control, Stdin, Heartbeat, IoPub] {
         let endpoint = client.connection.endpoint(channel);
         let path = endpoint.strip_prefix("ipc://").unwrap();
@@ -154,7 +154,7 @@ async fn peers_that_speak_no_zeromq_harm_nobody() {
 
 #[tokio::test]
 async fn a_client_that_stops_reading_does_not_hold_up_the_others() {
-    let mut client = Client::start(Echo::default()).await;
+    let mut client = Client::start(Echo).await;
     let endpoint = client.connection.endpoint(IoPub);
     let mut stalled = UnixStream::connect(endpoint.strip_prefix("ipc://").unwrap()).unwrap();
     let mut hello = vec![0xff, 0, 0, 0, 0, 0, 0, 0, 0, 0x7f, 3, 0];
@@ -179,7 +179,7 @@ async fn a_client_that_stops_reading_does_not_hold_up_the_others() {
 
 #[tokio::test]
 async fn the_heartbeat_is_an_exact_echo() {
-    let client = Client::start(Echo::default()).await;
+    let client = Client::start(Echo).await;
     let mut beat = DealerSocket::new();
     connect(&mut beat, &client.connection, Heartbeat).await;
     for frames in [vec!["", "ping"], vec!["", "", "\u{1f980}"], vec!["no delimiter"]] {
@@ -192,7 +192,7 @@ async fn the_heartbeat_is_an_exact_echo() {
 
 #[tokio::test]
 async fn a_shutdown_is_told_to_all_and_leaves_no_socket_behind() {
-    let mut client = Client::start(Echo::default()).await;
+    let mut client = Client::start(Echo).await;
     client.request(Shell, "execute_request", json!({"code": "sleep 60"})).await;
     while client.published().await.msg_type() != "execute_input" {}
     let id = client.request(Control, "shutdown_request", json!({"restart": true})).await;
@@ -215,7 +215,7 @@ async fn the_kernel_ends_with_its_parent() {
     options.parent_pid = Some(parent.id());
     let folder = tempfile::tempdir().unwrap();
     let info = ipc(&folder);
-    let mut client = Client::start_on(Echo::default(), info, options, folder).await;
+    let mut client = Client::start_on(Echo, info, options, folder).await;
     assert_eq!(client.execute("alive").await.reply["status"], "ok");
     parent.kill().unwrap();
     parent.wait().unwrap();
@@ -234,7 +234,7 @@ async fn a_port_that_is_taken_is_one_clear_error() {
     info.iopub_port = taken.local_addr().unwrap().port();
     let port = info.iopub_port.to_string();
     let connection = Connection::new(info).unwrap();
-    let error = serve(connection, Arc::new(Echo::default()), options()).await.unwrap_err();
+    let error = serve(connection, Arc::new(Echo), options()).await.unwrap_err();
     insta::assert_snapshot!(error.to_string().replace(&port, "PORT"), @"cannot bind the iopub socket to tcp://127.0.0.1:PORT: Address already in use (os error 98)");
     insta::assert_snapshot!(error.hint(), @"Another process took the port; start the kernel again, Jupyter will choose other ports.");
 }
@@ -254,7 +254,7 @@ async fn tcp_serves_as_ipc_does() {
     info.hb_port = port(4);
     let address = ("127.0.0.1", port(0));
     drop(free);
-    let mut client = Client::start_on(Echo::default(), info, options(), folder).await;
+    let mut client = Client::start_on(Echo, info, options(), folder).await;
     let answer = client.execute("flood 1000").await;
     assert_eq!(answer.printed("stdout").lines().count(), 1000);
     client.shut_down().await;

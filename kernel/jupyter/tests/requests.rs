@@ -20,7 +20,7 @@ fn pretty(value: &Value) -> String {
 
 #[tokio::test]
 async fn kernel_info_has_every_field_that_strict_clients_want() {
-    let mut client = Client::start(Echo::default()).await;
+    let mut client = Client::start(Echo).await;
     for channel in [Shell, Control] {
         let answer = client.ask(channel, "kernel_info_request", json!({})).await;
         assert_eq!(answer.outputs(), json!([]));
@@ -42,7 +42,9 @@ async fn kernel_info_has_every_field_that_strict_clients_want() {
           "banner": "Echo: says what you say",
           "debugger": false,
           "help_links": [],
-          "supported_features": []
+          "supported_features": [
+            "kernel subshells"
+          ]
         }
         "#));
     }
@@ -51,7 +53,7 @@ async fn kernel_info_has_every_field_that_strict_clients_want() {
 
 #[tokio::test]
 async fn a_cell_is_echoed_counted_and_shown() {
-    let mut client = Client::start(Echo::default()).await;
+    let mut client = Client::start(Echo).await;
     let answer = client.execute("hello").await;
     insta::assert_snapshot!(answer.reply, @r#"{"status":"ok","execution_count":1,"payload":[],"user_expressions":{}}"#);
     insta::assert_snapshot!(answer.outputs(), @r#"[["execute_input",{"code":"hello","execution_count":1}],["execute_result",{"execution_count":1,"metadata":{},"data":{"text/plain":"hello"}}]]"#);
@@ -61,7 +63,7 @@ async fn a_cell_is_echoed_counted_and_shown() {
 
 #[tokio::test]
 async fn displays_are_replaced_and_outputs_cleared() {
-    let mut client = Client::start(Echo::default()).await;
+    let mut client = Client::start(Echo).await;
     let answer = client.execute("show").await;
     let contents: Vec<&Value> = answer.published.iter().map(|m| &m.content).collect();
     assert_eq!(answer.published[1].msg_type(), "display_data");
@@ -78,7 +80,7 @@ async fn displays_are_replaced_and_outputs_cleared() {
 
 #[tokio::test]
 async fn silent_cells_are_neither_shown_counted_nor_stored() {
-    let mut client = Client::start(Echo::default()).await;
+    let mut client = Client::start(Echo).await;
     let content = json!({"code": "hello", "silent": true, "store_history": true});
     let answer = client.ask(Shell, "execute_request", content).await;
     assert_eq!(answer.reply["status"], "ok");
@@ -99,7 +101,7 @@ async fn silent_cells_are_neither_shown_counted_nor_stored() {
 
 #[tokio::test]
 async fn an_error_is_shown_and_aborts_the_cells_that_were_queued() {
-    let mut client = Client::start(Echo::default()).await;
+    let mut client = Client::start(Echo).await;
     let mut ids = Vec::new();
     for code in ["fail 0.3", "one", "two"] {
         let content = json!({"code": code});
@@ -130,7 +132,7 @@ async fn an_error_is_shown_and_aborts_the_cells_that_were_queued() {
 
 #[tokio::test]
 async fn without_stop_on_error_the_queue_goes_on() {
-    let mut client = Client::start(Echo::default()).await;
+    let mut client = Client::start(Echo).await;
     let content = json!({"code": "fail 0.1", "stop_on_error": false});
     let first = client.request(Shell, "execute_request", content).await;
     let second = client.request(Shell, "execute_request", json!({"code": "one"})).await;
@@ -143,7 +145,7 @@ async fn without_stop_on_error_the_queue_goes_on() {
 
 #[tokio::test]
 async fn a_panic_is_an_error_and_the_kernel_lives() {
-    let mut client = Client::start(Echo::default()).await;
+    let mut client = Client::start(Echo).await;
     let answer = client.execute("panic").await;
     insta::assert_snapshot!(answer.reply, @r#"{"status":"error","ename":"Panic","evalue":"as asked","traceback":["Panic: as asked"],"execution_count":1,"payload":[],"user_expressions":{}}"#);
     assert_eq!(answer.published[1].msg_type(), "error");
@@ -153,7 +155,7 @@ async fn a_panic_is_an_error_and_the_kernel_lives() {
 
 #[tokio::test]
 async fn user_expressions_and_payloads_come_with_the_reply() {
-    let mut client = Client::start(Echo::default()).await;
+    let mut client = Client::start(Echo).await;
     let content = json!({"code": "page", "user_expressions": {"a": "1+1", "b": "fail"}});
     let answer = client.ask(Shell, "execute_request", content).await;
     insta::assert_snapshot!(pretty(&answer.reply), @r#"
@@ -193,7 +195,7 @@ async fn user_expressions_and_payloads_come_with_the_reply() {
 
 #[tokio::test]
 async fn completion_counts_code_points() {
-    let mut client = Client::start(Echo::default()).await;
+    let mut client = Client::start(Echo).await;
     let content = json!({"code": "fl🦀", "cursor_pos": 2});
     let answer = client.ask(Shell, "complete_request", content).await;
     insta::assert_snapshot!(answer.reply, @r#"{"status":"ok","matches":["flood"],"cursor_start":0,"cursor_end":2,"metadata":{"_jupyter_types_experimental":[{"text":"flood","type":"keyword","start":0,"end":2}]}}"#);
@@ -205,7 +207,7 @@ async fn completion_counts_code_points() {
 
 #[tokio::test]
 async fn inspection_finds_or_says_that_it_did_not() {
-    let mut client = Client::start(Echo::default()).await;
+    let mut client = Client::start(Echo).await;
     let content = json!({"code": "flood", "cursor_pos": 3, "detail_level": 0});
     let answer = client.ask(Shell, "inspect_request", content).await;
     insta::assert_snapshot!(answer.reply, @r#"{"status":"ok","found":true,"data":{"text/plain":"flood: a word that echo knows"},"metadata":{}}"#);
@@ -217,7 +219,7 @@ async fn inspection_finds_or_says_that_it_did_not() {
 
 #[tokio::test]
 async fn consoles_are_told_whether_code_is_complete() {
-    let mut client = Client::start(Echo::default()).await;
+    let mut client = Client::start(Echo).await;
     let content = json!({"code": "a\\"});
     let answer = client.ask(Shell, "is_complete_request", content).await;
     assert_eq!(answer.reply, json!({"status": "incomplete", "indent": "  "}));
@@ -227,23 +229,18 @@ async fn consoles_are_told_whether_code_is_complete() {
 }
 
 #[tokio::test]
-async fn comms_that_nobody_takes_are_closed() {
-    let mut client = Client::start(Echo::default()).await;
-    let content = json!({"comm_id": "c1", "target_name": "jupyter.widget", "data": {}});
-    let id = client.request(Shell, "comm_open", content).await;
-    let published = client.published_for(&id).await;
-    assert_eq!(published[0].msg_type(), "comm_close");
-    assert_eq!(published[0].content, json!({"comm_id": "c1", "data": {}}));
-    let id = client.request(Shell, "comm_msg", json!({"comm_id": "c1", "data": {}})).await;
-    assert!(client.published_for(&id).await.is_empty());
-    let answer = client.ask(Shell, "comm_info_request", json!({})).await;
-    assert_eq!(answer.reply, json!({"status": "ok", "comms": {}}));
+async fn usage_is_told_to_resource_monitors() {
+    let mut client = Client::start(Echo).await;
+    let usage = client.ask(Control, "usage_request", json!({})).await.reply;
+    assert_eq!(usage["pid"], std::process::id());
+    assert!(usage["kernel_memory"].as_u64() < usage["host_virtual_memory"]["total"].as_u64());
+    assert!(usage["cpu_count"].as_u64() >= Some(1) && usage["kernel_cpu"].is_number());
     client.shut_down().await;
 }
 
 #[tokio::test]
 async fn a_debugger_is_refused_politely() {
-    let mut client = Client::start(Echo::default()).await;
+    let mut client = Client::start(Echo).await;
     let content = json!({"type": "request", "seq": 7, "command": "initialize", "arguments": {}});
     let answer = client.ask(Control, "debug_request", content).await;
     assert_eq!(answer.reply["success"], false);
@@ -254,7 +251,7 @@ async fn a_debugger_is_refused_politely() {
 
 #[tokio::test]
 async fn what_is_unknown_or_incomplete_hangs_nobody() {
-    let mut client = Client::start(Echo::default()).await;
+    let mut client = Client::start(Echo).await;
     for channel in [Shell, Control] {
         let id = client.request(channel, "from_the_future", json!({"x": 1})).await;
         assert!(client.published_for(&id).await.is_empty());
@@ -270,7 +267,7 @@ async fn what_is_unknown_or_incomplete_hangs_nobody() {
 
 #[tokio::test]
 async fn fields_of_a_header_that_we_do_not_know_are_echoed() {
-    let mut client = Client::start(Echo::default()).await;
+    let mut client = Client::start(Echo).await;
     let mut header = Header::new("odd", "s", "u", "comm_info_request", "");
     header.extra.insert("later".to_owned(), json!({"deep": [1]}));
     let request = Message::new(header, Parent::none(), json!({}));
@@ -285,7 +282,7 @@ async fn fields_of_a_header_that_we_do_not_know_are_echoed() {
 
 #[tokio::test]
 async fn a_cell_asks_the_person_at_the_client() {
-    let mut client = Client::start(Echo::default()).await;
+    let mut client = Client::start(Echo).await;
     let id = client.request(Shell, "execute_request", json!({"code": "ask secret"})).await;
     let question = client.receive(Stdin).await;
     assert_eq!(question.msg_type(), "input_request");

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use lab::{Seconds, Status, Tag};
 
@@ -80,6 +81,57 @@ pub(crate) enum MagicCommand {
     },
     /// List the magics.
     Lsmagic,
+    /// Show this notebook's folder, or change it: for shell commands, and for which lab magics are about.
+    Cd {
+        /// The folder to change to, from the current one on.
+        #[arg(value_hint = clap::ValueHint::DirPath)]
+        path: Option<PathBuf>,
+    },
+    /// Show environment variables, or set one for shell commands, Rust cells and loops begun here.
+    Env {
+        /// NAME shows one, NAME=VALUE or NAME VALUE sets it; nothing shows all.
+        assignment: Vec<String>,
+        /// Ask for the value, so that it does not stand in the notebook.
+        #[arg(long, value_name = "NAME", conflicts_with = "assignment")]
+        ask: Option<String>,
+    },
+    /// Remove what this cell has shown so far.
+    Clear {
+        /// Only once something new is shown.
+        #[arg(long)]
+        wait: bool,
+    },
+    /// Say how long a line of the cell takes; `%%time` times the whole cell.
+    Time {
+        /// A magic, a shell command or Rust.
+        #[arg(required = true)]
+        code: Vec<String>,
+    },
+    /// List the variables of the Rust cells.
+    Who,
+    /// Show the cells that were run in this session.
+    History {
+        /// Only the last N.
+        #[arg(short, value_name = "N")]
+        n: Option<usize>,
+    },
+    /// Put a file's text into this cell, in place of what it holds.
+    Load {
+        /// The file.
+        file: PathBuf,
+    },
+    /// Write the cell to a file: `%%writefile FILE`.
+    Writefile(WritefileArgs),
+}
+
+/// `writefile`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct WritefileArgs {
+    /// The file.
+    pub(crate) file: PathBuf,
+    /// Write at the file's end.
+    #[arg(long, short)]
+    pub(crate) append: bool,
 }
 
 /// The commands that a terminal and a cell share.
@@ -202,7 +254,7 @@ pub(crate) struct TagArgs {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ExperimentsArgs {
     /// Only those with this status.
-    #[arg(long, value_parser = parse_status)]
+    #[arg(long, value_parser = statuses())]
     pub(crate) status: Option<Status>,
     /// The order of the rows.
     #[arg(long, value_enum, default_value_t = Sort::Number)]
@@ -461,11 +513,10 @@ fn parse_budget(text: &str) -> Result<Seconds, String> {
     if budget.0 > 0.0 { Ok(budget) } else { Err("a run needs some time: `20s`, `5m`".to_owned()) }
 }
 
-fn parse_status(text: &str) -> Result<Status, String> {
-    Status::ALL
-        .into_iter()
-        .find(|status| status.word() == text)
-        .ok_or_else(|| format!("expected one of {}", Status::ALL.map(Status::word).join(", ")))
+fn statuses() -> impl TypedValueParser<Value = Status> {
+    PossibleValuesParser::new(Status::ALL.map(Status::word)).try_map(|word| {
+        Status::ALL.into_iter().find(|status| status.word() == word).ok_or("there is no such status")
+    })
 }
 
 fn parse_assignment(text: &str) -> Result<(String, String), String> {

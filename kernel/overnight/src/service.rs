@@ -1,5 +1,6 @@
 //! The processes that nobody starts by hand: the kernel, the runner, the shim, the cells' worker.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use runner::{Begin, Client, Paths, Variables};
 
 use crate::failure::{ExitCode, Failure};
-use crate::session::Session;
+use crate::session::{Session, private_folder};
 use crate::{env, kernel, log, runtime};
 
 /// Runs as a Jupyter kernel until the client shuts it down or the parent dies.
@@ -17,6 +18,7 @@ pub(crate) fn kernel(connection_file: &Path, folder: PathBuf) -> Result<(), Fail
     let options = jupyter::Options {
         parent_pid: env::var(env::JPY_PARENT_PID).and_then(|pid| pid.parse().ok()),
         username: "overnight".to_owned(),
+        history: history_file(),
         ..jupyter::Options::default()
     };
     let runtime = runtime()?;
@@ -24,6 +26,14 @@ pub(crate) fn kernel(connection_file: &Path, folder: PathBuf) -> Result<(), Fail
     // Whatever still waits (a watch, a blocking read) ends with the process.
     runtime.shutdown_background();
     served
+}
+
+/// Where the cells of all sessions are kept; without a home folder, nowhere.
+fn history_file() -> Option<PathBuf> {
+    use etcetera::BaseStrategy;
+    let folder = etcetera::choose_base_strategy().ok()?.data_dir().join("overnight");
+    private_folder(&folder).ok()?;
+    Some(folder.join("history.sqlite"))
 }
 
 /// Runs what is asked of it in this process, which belongs to no terminal and no kernel.
@@ -51,13 +61,18 @@ pub(crate) fn cells() -> ! {
     cells::worker::run()
 }
 
-/// Begins a runner that outlives this process, and waits until it answers.
-pub(crate) async fn begin(root: &Path, paths: &Paths) -> Result<Client, Failure> {
+/// Begins a runner that outlives this process, and waits until it answers. `env` is added to what it
+/// inherits.
+pub(crate) async fn begin(
+    root: &Path,
+    paths: &Paths,
+    env: &BTreeMap<String, String>,
+) -> Result<Client, Failure> {
     let errors = paths.state.join("runner.err");
     let stderr = std::fs::File::create(&errors).map_err(|error| Failure::io("write", &errors, &error))?;
     let mut command = tokio::process::Command::new(&paths.program);
     command.arg("--lab").arg(root).arg("runner");
-    command.current_dir(root).stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr);
+    command.current_dir(root).envs(env).stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr);
     let mut child = command
         .spawn()
         .map_err(|error| Failure::new(format!("cannot start {}: {error}", paths.program.display())))?;

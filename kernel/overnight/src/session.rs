@@ -1,5 +1,6 @@
 //! What a command works on: the lab, its ledger, and where their files are.
 
+use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -20,12 +21,14 @@ pub(crate) struct Session {
     pub(crate) folder: PathBuf,
     /// Whether answers are to be JSON.
     pub(crate) json: bool,
+    /// Environment variables for a runner that is begun, beside those of this process.
+    pub(crate) env: BTreeMap<String, String>,
 }
 
 impl Session {
     /// A session in `folder`.
     pub(crate) fn new(folder: PathBuf, json: bool) -> Self {
-        Self { folder, json }
+        Self { folder, json, env: BTreeMap::new() }
     }
 
     /// The ledger of the lab's repository.
@@ -60,6 +63,17 @@ impl Session {
             return Ok(tag.clone());
         }
         Ok(runner::status::without_runner(&self.paths(ledger)?)?.tag)
+    }
+
+    /// The numbers of the experiments, newest first; none where there is no ledger.
+    pub(crate) fn numbers(&self) -> Vec<u64> {
+        let numbers = || {
+            let ledger = self.ledger().ok()?;
+            let tag = self.tag(&ledger, None).ok()?;
+            let experiments = ledger.experiments(&tag).ok()?;
+            Some(experiments.iter().rev().map(|experiment| experiment.record.number).collect())
+        };
+        numbers().unwrap_or_default()
     }
 
     /// The tables of the lab, of the runs in progress too.
@@ -121,24 +135,23 @@ fn runtime_folder() -> Result<PathBuf, Failure> {
     Ok(folder)
 }
 
-/// Makes a folder that only its owner can enter.
-fn private_folder(folder: &Path) -> Result<(), Failure> {
-    use std::os::unix::fs::DirBuilderExt;
+/// Makes a folder that only its owner can enter, and refuses one that somebody else has made there.
+pub(crate) fn private_folder(folder: &Path) -> Result<(), Failure> {
+    use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
     std::fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(folder)
-        .map_err(|error| Failure::io("make", folder, &error))
-}
-
-/// An event of a person, now.
-pub(crate) fn entry(ledger: &Ledger, tag: &Tag, event: lab::Event) -> lab::Entry {
-    lab::Entry {
-        schema: lab::SCHEMA,
-        id: lab::EventId(uuid::Uuid::now_v7()),
-        at: jiff::Timestamp::now(),
-        author: ledger.author(),
-        tag: tag.clone(),
-        event,
+        .map_err(|error| Failure::io("make", folder, &error))?;
+    let found = std::fs::symlink_metadata(folder).map_err(|error| Failure::io("look at", folder, &error))?;
+    if !found.is_dir() || found.uid() != nix::unistd::getuid().as_raw() {
+        return Err(Failure::new(format!("{} is not a folder of yours", folder.display())).hint(
+            "what lies there would not be private: remove it, or point its XDG variable to another place",
+        ));
     }
+    if found.mode() & 0o077 != 0 {
+        std::fs::set_permissions(folder, PermissionsExt::from_mode(0o700))
+            .map_err(|error| Failure::io("close", folder, &error))?;
+    }
+    Ok(())
 }

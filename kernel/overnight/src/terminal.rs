@@ -22,7 +22,7 @@ struct Drawn {
 }
 
 impl Terminal {
-    /// A terminal that prints text, or JSON where an answer has it and `json` is asked for.
+    /// A terminal that prints text, or JSON where `json` is asked for.
     pub(crate) fn new(json: bool) -> Self {
         Self { json, drawn: Mutex::default() }
     }
@@ -36,10 +36,7 @@ impl Terminal {
 
 impl Sink for Terminal {
     fn show(&self, bundle: Bundle) {
-        let text = match bundle.value(view::bundle::JSON) {
-            Some(value) if self.json => format!("{value:#}"),
-            _ => bundle.text().to_owned(),
-        };
+        let text = if self.json { format!("{:#}", bundle.json()) } else { bundle.text().to_owned() };
         Self::write(&format!("{}\n", text.trim_end_matches('\n')));
         *self.drawn.lock().unwrap_or_else(PoisonError::into_inner) = Drawn::default();
     }

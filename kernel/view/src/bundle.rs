@@ -1,7 +1,7 @@
 //! One value in every form that a front end may want: MIME type → data.
 
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 /// Plain text: always there.
 pub const TEXT: &str = "text/plain";
@@ -60,6 +60,17 @@ impl Bundle {
     /// Any form, if it has it.
     pub fn value(&self, mime: &str) -> Option<&Value> {
         self.0.get(mime)
+    }
+
+    /// What `--json` answers: the JSON form where there is one, else the chart, else the text.
+    pub fn json(&self) -> Value {
+        if let Some(value) = self.value(JSON) {
+            return value.clone();
+        }
+        match self.value(VEGA_LITE) {
+            Some(chart) => json!({"schema": lab::SCHEMA, "chart": chart}),
+            None => json!({"schema": lab::SCHEMA, "text": self.text()}),
+        }
     }
 
     /// The forms in order, the richest last.

@@ -21,7 +21,7 @@ mod zmtp;
 use std::{sync::Arc, thread, time::Duration};
 
 use bytes::Bytes;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 pub(crate) use self::{publisher::Listener, queue::Stream};
 use self::{
@@ -116,6 +116,21 @@ impl IoPub {
         self.queue.push(self.ready(msg_type, parent, content));
     }
 
+    /// A message with metadata and binary data. Never waits: front ends are owed the state of their comms.
+    pub(crate) fn publish(
+        &self,
+        msg_type: &str,
+        parent: Parent,
+        content: Value,
+        metadata: Map<String, Value>,
+        buffers: Vec<Bytes>,
+    ) {
+        let mut message = self.message(msg_type, parent, content);
+        message.metadata = metadata;
+        message.buffers = buffers;
+        self.queue.push_now(Ready::new(self.envelope(&message)));
+    }
+
     /// Printed text of a cell. Waits while the queue is full.
     pub(crate) fn print(&self, parent: &Parent, stream: Stream, text: &str) {
         self.queue.print(parent, stream, text);
@@ -132,9 +147,13 @@ impl IoPub {
     }
 
     fn ready(&self, msg_type: &str, parent: Parent, content: Value) -> Ready {
+        Ready::new(self.envelope(&self.message(msg_type, parent, content)))
+    }
+
+    fn message(&self, msg_type: &str, parent: Parent, content: Value) -> Message {
         let mut message = self.session.message(msg_type, parent, content);
         message.identities.push(self.topic(msg_type));
-        Ready::new(self.envelope(&message))
+        message
     }
 
     fn envelope(&self, message: &Message) -> Envelope {
@@ -157,8 +176,6 @@ impl IoPub {
     fn stream(&self, parent: Parent, stream: Stream, text: String) -> Envelope {
         let mut content = json!({ "name": stream.name() });
         content["text"] = Value::String(text);
-        let mut message = self.session.message("stream", parent, content);
-        message.identities.push(self.topic("stream"));
-        self.envelope(&message)
+        self.envelope(&self.message("stream", parent, content))
     }
 }

@@ -67,7 +67,7 @@ pub fn ipc(folder: &TempDir) -> ConnectionInfo {
 }
 
 pub fn options() -> Options {
-    Options { username: "tester".to_owned(), parent_pid: None, signals: false }
+    Options { username: "tester".to_owned(), parent_pid: None, history: None, signals: false }
 }
 
 impl Client {

@@ -100,7 +100,8 @@ pub(super) fn experiments(args: &ExperimentsArgs, session: &Session, sink: &dyn 
     let shown = view::experiments(&shelf.experiments, &options);
     sink.show(if session.json {
         let root = shelf.ledger.root().display().to_string();
-        let chosen = view::choose(&shelf.experiments, &options);
+        let mut chosen = view::choose(&shelf.experiments, &options);
+        chosen.sort_by_key(|experiment| experiment.record.number);
         let metric = (metric.name.as_str(), metric.direction, metric.unit.as_deref());
         let value = frames::experiments_json(&root, &shelf.tag, metric, &chosen);
         shown.with(view::bundle::JSON, value)

@@ -54,7 +54,7 @@ impl Watcher {
             return Ok(client);
         }
         let root = self.ledger().root().to_owned();
-        service::begin(&root, &self.paths).await
+        service::begin(&root, &self.paths, &self.session.env).await
     }
 
     /// A connection to the runner, if one runs.

@@ -14,6 +14,8 @@ pub(crate) enum Part {
     Shell(String),
     /// `%loop?` or `?loop`: the name that is asked about.
     Help(String),
+    /// `%time …` or `%%time`: what is timed.
+    Timed(Vec<Part>),
     /// Everything else.
     Rust(String),
 }
@@ -23,6 +25,9 @@ pub(crate) fn parse(code: &str) -> Vec<Part> {
     let start = code.trim_start();
     if let Some(rest) = start.strip_prefix("%%") {
         let (line, body) = rest.split_once('\n').unwrap_or((rest, ""));
+        if line.trim() == "time" {
+            return vec![Part::Timed(parse(body))];
+        }
         return vec![Part::Body { line: line.trim().to_owned(), body: body.to_owned() }];
     }
     let mut parts = Vec::new();
@@ -40,13 +45,24 @@ pub(crate) fn parse(code: &str) -> Vec<Part> {
                 text.push_str(next.trim());
             }
         }
-        parts.extend(part);
+        parts.extend(part.map(timed));
     }
     let rest = &code[offset..];
     if !rest.trim().is_empty() {
         parts.push(Part::Rust(rest.to_owned()));
     }
     parts
+}
+
+/// Takes apart what `%time` is to time.
+fn timed(part: Part) -> Part {
+    match part {
+        Part::Magic(text) => match text.strip_prefix("time ").map(str::trim_start) {
+            Some(code) if !code.starts_with('-') => Part::Timed(parse(code)),
+            _ => Part::Magic(text),
+        },
+        part => part,
+    }
 }
 
 /// What a line is that may come before Rust: `None` where Rust begins, `Some(None)` for a blank line or a comment.
@@ -110,6 +126,15 @@ mod tests {
             assert_eq!(parse(code), [Part::Help("loop start".into())], "{code}");
         }
         assert_eq!(parse("a?"), [Part::Rust("a?".into())], "Rust's own question mark");
+    }
+
+    #[test]
+    fn what_is_timed_is_taken_apart_too() {
+        let magic = || Part::Magic("best".into());
+        assert_eq!(parse("%time %best"), [Part::Timed(vec![magic()])]);
+        assert_eq!(parse("%time f(\"a b\")"), [Part::Timed(vec![Part::Rust("f(\"a b\")".into())])]);
+        assert_eq!(parse("%%time\n%best\n1 + 1"), [Part::Timed(vec![magic(), Part::Rust("1 + 1".into())])]);
+        assert_eq!(parse("%time --help"), [Part::Magic("time --help".into())]);
     }
 
     #[test]

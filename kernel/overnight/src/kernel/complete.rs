@@ -1,17 +1,25 @@
 //! Completion and help of magics, from the grammar itself.
 
-use clap::Command;
+use std::any::TypeId;
+
+use clap::{Command, ValueHint};
 use jupyter::{Completeness, Completion};
 
 use super::cell::{self, Part};
 use super::grammar;
+use crate::grammar::Which;
+use crate::session::Session;
 
 /// The names that only cells have, beside the grammar's.
-const CELL_MAGICS: [(&str, &str); 3] = [
+const CELL_MAGICS: [(&str, &str); 5] = [
     ("%%sql", "Query experiments, runs, metrics and events; the query is the cell's body"),
     ("%%bash", "Run the cell's body with bash"),
     ("%%sh", "Run the cell's body with sh"),
+    ("%%time", "Run the cell's body and say how long it took"),
+    ("%%writefile", "Write the cell's body to a file"),
 ];
+/// How alike two names must be for one to be meant by the other.
+const ALIKE: f64 = 0.7;
 
 /// What `%lsmagic` shows.
 pub(super) fn list() -> String {
@@ -30,6 +38,16 @@ pub(super) fn list() -> String {
     let width = lines.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     let lines: Vec<String> = lines.iter().map(|(name, about)| format!("{name:width$}  {about}")).collect();
     lines.join("\n")
+}
+
+/// What a person who asked for a cell magic that is not there may have meant.
+pub(super) fn nearest_cell_magic(name: &str) -> String {
+    let wanted = format!("%%{name}");
+    let alike = CELL_MAGICS.map(|(magic, _)| (strsim::jaro_winkler(&wanted, magic), magic));
+    match alike.into_iter().filter(|(alike, _)| *alike > ALIKE).max_by(|a, b| a.0.total_cmp(&b.0)) {
+        Some((_, magic)) => format!("did you mean {magic}?"),
+        None => format!("there are {}", CELL_MAGICS.map(|(magic, _)| magic).join(", ")),
+    }
 }
 
 /// The help of a magic, such as `loop start`.
@@ -51,7 +69,7 @@ pub(super) fn inspect(code: &str, cursor_chars: usize) -> Option<String> {
 }
 
 /// What could be typed in a magic at the cursor; `None` where the cursor is not in a magic.
-pub(super) fn magic(code: &str, cursor_chars: usize) -> Option<Completion> {
+pub(super) fn magic(code: &str, cursor_chars: usize, session: &Session) -> Option<Completion> {
     let (_, before) = line_at(code, cursor_chars)?;
     let magic = before.trim_start();
     if !magic.starts_with('%') {
@@ -64,7 +82,7 @@ pub(super) fn magic(code: &str, cursor_chars: usize) -> Option<Completion> {
     } else {
         let words: Vec<&str> = magic.trim_start_matches('%').split_whitespace().collect();
         let typed = if word.is_empty() { &words[..] } else { &words[..words.len() - 1] };
-        arguments(typed, word)
+        arguments(typed, word, session)
     };
     Some(Completion::typed(matches, start, cursor_chars))
 }
@@ -92,7 +110,7 @@ fn names(word: &str) -> Vec<(String, String)> {
 }
 
 /// What can follow the words `typed` and begins with `word`.
-fn arguments(typed: &[&str], word: &str) -> Vec<(String, String)> {
+fn arguments(typed: &[&str], word: &str, session: &Session) -> Vec<(String, String)> {
     let grammar = grammar();
     let mut command = &grammar;
     for name in typed {
@@ -100,21 +118,74 @@ fn arguments(typed: &[&str], word: &str) -> Vec<(String, String)> {
     }
     let last = typed.last().copied().unwrap_or("");
     let valued = command.get_arguments().find(|arg| {
-        arg.get_long().is_some_and(|long| last == format!("--{long}")) && arg.get_action().takes_values()
+        let long = arg.get_long().is_some_and(|long| last == format!("--{long}"));
+        let short = arg.get_short().is_some_and(|short| last == format!("-{short}"));
+        (long || short) && arg.get_action().takes_values()
     });
-    let mut found: Vec<(String, &str)> = Vec::new();
-    if let Some(arg) = valued {
-        found.extend(arg.get_possible_values().iter().map(|value| (value.get_name().to_owned(), "value")));
-    } else {
-        found.extend(visible(command).map(|sub| (sub.get_name().to_owned(), "magic")));
-        let values = command.get_positionals().flat_map(clap::Arg::get_possible_values);
-        found.extend(values.map(|value| (value.get_name().to_owned(), "value")));
-        let options =
-            command.get_arguments().filter(|arg| !arg.is_hide_set()).filter_map(clap::Arg::get_long);
-        found.extend(options.map(|long| (format!("--{long}"), "option")));
+    // `--sort=value` is one word, of which the part after the sign is completed.
+    if let Some((option, begun)) = word.split_once('=')
+        && let Some(arg) = command
+            .get_arguments()
+            .find(|arg| arg.get_long().is_some_and(|long| option == format!("--{long}")))
+    {
+        let values = values(arg, begun, session).into_iter();
+        return values.map(|(text, kind)| (format!("{option}={text}"), kind)).collect();
     }
+    if let Some(arg) = valued {
+        return values(arg, word, session);
+    }
+    let mut found: Vec<(String, String)> =
+        visible(command).map(|sub| (sub.get_name().to_owned(), "magic".to_owned())).collect();
+    let options = command.get_arguments().filter(|arg| !arg.is_hide_set()).filter_map(clap::Arg::get_long);
+    found.extend(options.map(|long| (format!("--{long}"), "option".to_owned())));
     found.retain(|(text, _)| text.starts_with(word) && !typed.contains(&text.as_str()));
-    found.into_iter().map(|(text, kind)| (text, kind.to_owned())).collect()
+    if !word.starts_with('-') {
+        found.extend(command.get_positionals().flat_map(|arg| values(arg, word, session)));
+        found.dedup();
+    }
+    found
+}
+
+/// What an argument can be that begins with `word`: its listed values, experiments, files.
+fn values(arg: &clap::Arg, word: &str, session: &Session) -> Vec<(String, String)> {
+    let kind = |text: String, kind: &str| (text, kind.to_owned());
+    let mut found: Vec<(String, String)> =
+        arg.get_possible_values().iter().map(|value| kind(value.get_name().to_owned(), "value")).collect();
+    if arg.get_value_parser().type_id() == TypeId::of::<Which>() {
+        found.extend(["best", "latest", "running"].map(|name| kind(name.to_owned(), "value")));
+        found.extend(session.numbers().iter().map(|number| kind(number.to_string(), "experiment")));
+    }
+    found.retain(|(text, _)| text.starts_with(word));
+    match arg.get_value_hint() {
+        ValueHint::AnyPath | ValueHint::FilePath => found.extend(paths(word, session, true)),
+        ValueHint::DirPath => found.extend(paths(word, session, false)),
+        _ => {}
+    }
+    found
+}
+
+/// The files and folders whose path begins with `word`.
+fn paths(word: &str, session: &Session, files: bool) -> Vec<(String, String)> {
+    let (folder, name) =
+        word.rsplit_once('/').map_or(("", word), |(_, name)| word.split_at(word.len() - name.len()));
+    let Ok(entries) = std::fs::read_dir(session.folder.join(folder)) else { return Vec::new() };
+    let mut found: Vec<(String, String)> = entries
+        .flatten()
+        .filter_map(|entry| {
+            let text = entry.file_name().into_string().ok()?;
+            // Hidden ones only where their dot is typed.
+            if !text.starts_with(name) || (text.starts_with('.') && name.is_empty()) {
+                return None;
+            }
+            let path = shell_words::quote(&format!("{folder}{text}")).into_owned();
+            match entry.path().is_dir() {
+                true => Some((format!("{path}/"), "folder".to_owned())),
+                false => files.then(|| (path, "file".to_owned())),
+            }
+        })
+        .collect();
+    found.sort();
+    found
 }
 
 fn visible(command: &Command) -> impl Iterator<Item = &Command> {
@@ -141,8 +212,12 @@ pub(super) fn completeness(code: &str) -> Completeness {
 mod tests {
     use super::*;
 
+    fn session() -> Session {
+        Session::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src").into(), false)
+    }
+
     fn texts(code: &str) -> Vec<String> {
-        magic(code, code.chars().count()).map(|completion| completion.matches).unwrap_or_default()
+        magic(code, code.chars().count(), &session()).map(|completion| completion.matches).unwrap_or_default()
     }
 
     #[test]
@@ -151,14 +226,20 @@ mod tests {
         assert_eq!(texts("%loop sta"), ["start", "status"]);
         assert_eq!(texts("%loop start --ho"), ["--hours"]);
         assert_eq!(texts("%experiments --sort v"), ["value"]);
+        assert_eq!(texts("%experiments --sort=v"), ["--sort=value"]);
         assert_eq!(texts("%plot pro"), ["progress"]);
+        assert_eq!(texts("%diff be"), ["best"]);
+        assert_eq!(texts("%export gram"), ["grammar.rs"]);
+        assert_eq!(texts("%export ker"), ["kernel/"]);
+        assert_eq!(texts("%load kernel/cel"), ["kernel/cell.rs"]);
+        assert_eq!(texts("%cd k"), ["kernel/"]);
         assert_eq!(texts("let a = 1;\n%loo"), Vec::<String>::new());
     }
 
     #[test]
     fn offsets_are_code_points() {
         let code = "!echo 🌙\n%loop sta";
-        let completion = magic(code, code.chars().count());
+        let completion = magic(code, code.chars().count(), &session());
         assert_eq!(completion.map(|found| (found.start, found.end)), Some((14, 17)));
     }
 

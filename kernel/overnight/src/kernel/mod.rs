@@ -5,20 +5,21 @@ mod complete;
 mod notebook;
 mod rust;
 mod shell;
+mod surroundings;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use async_trait::async_trait;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 use jupyter::{
     Cell, Completeness, Completion, Failure as CellFailure, Io, KernelInfo, Language, LanguageInfo,
-    MimeBundle, Outcome,
+    MimeBundle, Outcome, Payload,
 };
 use serde_json::json;
-use tokio::sync::Notify;
 
 use crate::commands;
 use crate::failure::{ExitCode, Failure};
@@ -27,91 +28,162 @@ use crate::session::Session;
 use crate::sink::Sink;
 use cell::Part;
 use notebook::Notebook;
+use surroundings::Surroundings;
 
-/// The state of one kernel: which lab its magics are about, and its Rust cells.
+/// The state of one kernel: what surrounds its cells, and the worker of its Rust cells.
 pub(crate) struct Overnight {
-    folder: Mutex<PathBuf>,
+    here: Mutex<Surroundings>,
     rust: rust::Rust,
-    interrupted: Notify,
 }
+
+/// How a part of a cell ended: what the client is asked to do, most often nothing.
+type Done<E> = Result<Vec<Payload>, E>;
 
 impl Overnight {
     /// A kernel whose magics are about the lab that holds `folder`.
     pub(crate) fn new(folder: PathBuf) -> Result<Self, Failure> {
-        Ok(Self { rust: rust::Rust::new(&folder)?, folder: Mutex::new(folder), interrupted: Notify::new() })
+        let rust = rust::Rust::new(&folder)?;
+        Ok(Self { here: Mutex::new(Surroundings { folder, set: BTreeMap::new() }), rust })
+    }
+
+    fn surroundings(&self) -> MutexGuard<'_, Surroundings> {
+        self.here.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A copy of them, for what takes its time.
+    fn here(&self) -> Surroundings {
+        self.surroundings().clone()
     }
 
     fn session(&self, json: bool) -> Session {
-        Session::new(self.folder.lock().unwrap_or_else(PoisonError::into_inner).clone(), json)
+        let here = self.here();
+        Session { env: here.set, ..Session::new(here.folder, json) }
     }
 
-    async fn part(&self, part: Part, io: &Io) -> Result<(), CellFailure> {
+    /// Runs the parts of a cell in order, until one fails or the client interrupts.
+    async fn parts(&self, parts: Vec<Part>, io: &Io) -> Done<CellFailure> {
+        let mut payloads = Vec::new();
+        for part in parts {
+            if io.is_interrupted() {
+                return Err(cell_failure(Failure::interrupted()));
+            }
+            payloads.extend(match part {
+                // It ends itself, as it has a child to end first.
+                Part::Rust(code) => self.rust.execute(&code, io).await.map(|()| Vec::new())?,
+                Part::Timed(parts) => self.timed(parts, io).await?,
+                part => tokio::select! {
+                    done = self.part(part, io) => done.map_err(cell_failure)?,
+                    () = io.interrupted() => return Err(cell_failure(Failure::interrupted())),
+                },
+            });
+        }
+        Ok(payloads)
+    }
+
+    /// Says how long the parts took, also where they failed.
+    async fn timed(&self, parts: Vec<Part>, io: &Io) -> Done<CellFailure> {
+        let began = Instant::now();
+        let done = Box::pin(self.parts(parts, io)).await;
+        io.stdout(&format!("Wall time: {:.3} s\n", began.elapsed().as_secs_f64()));
+        done
+    }
+
+    async fn part(&self, part: Part, io: &Io) -> Done<Failure> {
+        let nothing = |()| Vec::new();
         match part {
-            Part::Magic(line) => self.magic(&line, io).await.map_err(cell_failure),
-            Part::Body { line, body } => self.body(&line, body, io).await.map_err(cell_failure),
-            Part::Shell(command) => shell::run("sh", &command, &self.here(), io).await.map_err(cell_failure),
+            Part::Magic(line) => self.words(&split(&self.here().expand(&line))?, io).await,
+            Part::Body { line, body } => self.body(&line, body, io).await,
+            Part::Shell(command) => shell::run("sh", &command, &self.here(), io).await.map(nothing),
             Part::Help(name) => {
                 let text = complete::help(&name).ok_or_else(|| {
-                    CellFailure::new(
-                        "UsageError",
-                        &format!("there is no magic `{name}`; `%lsmagic` lists them"),
-                    )
+                    Failure::new(format!("there is no magic `{name}`"))
+                        .hint("%lsmagic lists them")
+                        .code(ExitCode::Usage)
                 })?;
-                io.stdout(&text);
-                Ok(())
+                let data = MimeBundle::from_iter([("text/plain".to_owned(), json!(text))]);
+                Ok(vec![Payload::Page { data, start: 0 }])
             }
-            Part::Rust(code) => self.rust.execute(&code, io).await,
+            Part::Rust(_) | Part::Timed(_) => Ok(Vec::new()),
         }
     }
 
-    /// Takes an interrupt that nothing has waited for.
-    async fn was_interrupted(&self) -> bool {
-        tokio::time::timeout(Duration::ZERO, self.interrupted.notified()).await.is_ok()
-    }
-
-    fn here(&self) -> PathBuf {
-        self.folder.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    async fn body(&self, line: &str, body: String, io: &Io) -> Result<(), Failure> {
+    async fn body(&self, line: &str, body: String, io: &Io) -> Done<Failure> {
         let mut words = split(line)?;
+        let asks_for_help = words.iter().any(|word| word == "--help" || word == "-h");
+        let nothing = |()| Vec::new();
         match words.first().map(String::as_str) {
-            Some("bash") => shell::run("bash", &body, &self.here(), io).await,
-            Some("sh") => shell::run("sh", &body, &self.here(), io).await,
+            Some(shell @ ("bash" | "sh")) => shell::run(shell, &body, &self.here(), io).await.map(nothing),
             Some("sql") => {
-                if !body.trim().is_empty() && !words.iter().any(|word| word == "--help" || word == "-h") {
+                if !body.trim().is_empty() && !asks_for_help {
                     words.push(body);
                 }
                 self.words(&words, io).await
             }
+            Some("writefile") if !asks_for_help => {
+                if let Asked::Magic(Magic { command: MagicCommand::Writefile(args), .. }) = parse(&words)? {
+                    io.stdout(&format!("{}\n", self.here().write(&args, &body)?));
+                }
+                Ok(Vec::new())
+            }
+            Some("time" | "writefile") => self.words(&words, io).await,
             Some(name) => Err(Failure::new(format!("there is no cell magic `%%{name}`"))
-                .hint("there are %%sql, %%bash and %%sh")
+                .hint(complete::nearest_cell_magic(name))
                 .code(ExitCode::Usage)),
             None => Err(Failure::new("`%%` needs a name").hint("such as %%sql").code(ExitCode::Usage)),
         }
     }
 
-    async fn magic(&self, line: &str, io: &Io) -> Result<(), Failure> {
-        self.words(&split(line)?, io).await
-    }
-
-    async fn words(&self, words: &[String], io: &Io) -> Result<(), Failure> {
-        let magic = match Magic::try_parse_from(words) {
-            Ok(magic) => magic,
-            Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
-                io.stdout(&error.to_string());
-                return Ok(());
+    async fn words(&self, words: &[String], io: &Io) -> Done<Failure> {
+        let magic = match parse(words)? {
+            Asked::Magic(magic) => magic,
+            Asked::Help(text) => {
+                io.stdout(&text);
+                return Ok(Vec::new());
             }
-            Err(error) => return Err(usage(&error)),
         };
         let session = self.session(magic.json);
         let sink = Notebook::new(io.clone(), magic.json);
         match magic.command {
-            MagicCommand::Lsmagic => {
-                sink.show(view::plain(&complete::list()));
-                Ok(())
+            MagicCommand::Lsmagic => sink.show(view::plain(&complete::list())),
+            MagicCommand::Lab { path } => self.lab(path, &sink)?,
+            MagicCommand::Cd { path } => {
+                let folder = match path {
+                    Some(path) => self.surroundings().change(&path)?,
+                    None => self.here().folder,
+                };
+                sink.show(view::plain(&folder.display().to_string()));
             }
-            MagicCommand::Lab { path } => self.lab(path, &sink),
+            MagicCommand::Clear { wait } => io.clear_output(wait),
+            MagicCommand::Env { ask: Some(name), .. } => {
+                let value = io.input(&format!("{name}: "), true).await;
+                let value = value.map_err(|error| Failure::new(error.to_string()))?;
+                self.surroundings().env(&[name.clone(), value.clone()])?;
+                self.rust.set_env(&name, &value).await.map_err(|e| Failure::new(e.evalue))?;
+                sink.show(view::plain(&format!("{name} is set")));
+            }
+            MagicCommand::Env { assignment, ask: None } => {
+                let (text, set) = self.surroundings().env(&assignment)?;
+                if let Some((name, value)) = set {
+                    self.rust.set_env(&name, &value).await.map_err(|e| Failure::new(e.evalue))?;
+                }
+                sink.show(view::plain(&text));
+            }
+            MagicCommand::Who => match self.rust.variables(io).await {
+                Ok(()) => {}
+                Err(error) => return Err(Failure::new(error.evalue)),
+            },
+            MagicCommand::History { n } => {
+                let cells = io.history();
+                let from = n.map_or(0, |n| cells.len().saturating_sub(n));
+                let cells = cells[from..].iter().map(|(number, code)| format!("In [{number}]: {code}"));
+                sink.show(view::plain(&cells.collect::<Vec<_>>().join("\n\n")));
+            }
+            MagicCommand::Load { file } => {
+                let text = format!("// %load {}\n{}", file.display(), self.here().load(&file)?);
+                return Ok(vec![Payload::SetNextInput { text, replace: true }]);
+            }
+            MagicCommand::Time { .. } => return Err(needs_cell("time")),
+            MagicCommand::Writefile(_) => return Err(needs_cell("writefile")),
             // It goes on updating its output when the cell is long done.
             MagicCommand::Shared(Command::Loop(LoopCommand::Watch)) => {
                 let first = commands::loops::glance(&session).await?;
@@ -121,17 +193,17 @@ impl Overnight {
                         sink.line(&failure.to_string());
                     }
                 });
-                Ok(())
             }
-            MagicCommand::Shared(command) => commands::run(command, &session, &sink).await,
+            MagicCommand::Shared(command) => commands::run(command, &session, &sink).await?,
         }
+        Ok(Vec::new())
     }
 
     fn lab(&self, path: Option<PathBuf>, sink: &Notebook) -> Result<(), Failure> {
         if let Some(path) = path {
-            let path = self.here().join(path);
+            let path = self.here().path(&path);
             let root = Session::new(path, false).ledger()?.root().to_owned();
-            *self.folder.lock().unwrap_or_else(PoisonError::into_inner) = root;
+            self.surroundings().folder = root;
         }
         let session = self.session(false);
         let ledger = session.ledger()?;
@@ -165,33 +237,14 @@ impl Language for Overnight {
     }
 
     async fn execute(&self, cell: Cell, io: Io) -> Outcome {
-        let mut outcome = Outcome::ok();
-        for part in cell::parse(&cell.code) {
-            let done = if let Part::Rust(code) = part {
-                // It ends itself, as it has a child to end first.
-                if self.was_interrupted().await {
-                    Err(cell_failure(Failure::interrupted()))
-                } else {
-                    self.rust.execute(&code, &io).await
-                }
-            } else {
-                tokio::select! {
-                    done = self.part(part, &io) => done,
-                    () = self.interrupted.notified() => Err(cell_failure(Failure::interrupted())),
-                }
-            };
-            if let Err(failure) = done {
-                outcome = Outcome::Error(failure);
-                break;
-            }
+        match self.parts(cell::parse(&cell.code), &io).await {
+            Ok(payload) => Outcome::Ok { payload },
+            Err(failure) => Outcome::Error(failure),
         }
-        // An interrupt that came as the cell ended is not for the next one.
-        self.was_interrupted().await;
-        outcome
     }
 
     async fn complete(&self, code: &str, cursor_chars: usize) -> Completion {
-        match complete::magic(code, cursor_chars) {
+        match complete::magic(code, cursor_chars, &self.session(false)) {
             Some(completion) => completion,
             None => self.rust.complete(code, cursor_chars).await,
         }
@@ -204,11 +257,6 @@ impl Language for Overnight {
 
     async fn is_complete(&self, code: &str) -> Completeness {
         complete::completeness(code)
-    }
-
-    async fn interrupt(&self) {
-        self.interrupted.notify_one();
-        self.rust.interrupt();
     }
 
     async fn shutdown(&self, _restart: bool) {
@@ -233,12 +281,31 @@ fn split(line: &str) -> Result<Vec<String>, Failure> {
         .map_err(|_| Failure::new(format!("a quote is not closed in: {line}")).code(ExitCode::Usage))
 }
 
-/// A magic that does not exist or was given what it does not take.
-fn usage(error: &clap::Error) -> Failure {
-    let text = error.to_string();
-    let text = text.strip_prefix("error: ").unwrap_or(&text).trim_end().to_owned();
-    Failure::new(text)
-        .hint("%lsmagic lists the magics; `%name --help` tells what one takes")
+/// What the words of a magic ask for.
+enum Asked {
+    Magic(Magic),
+    Help(String),
+}
+
+fn parse(words: &[String]) -> Result<Asked, Failure> {
+    match Magic::try_parse_from(words) {
+        Ok(magic) => Ok(Asked::Magic(magic)),
+        Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
+            Ok(Asked::Help(error.to_string()))
+        }
+        Err(error) => {
+            let text = error.to_string();
+            let text = text.strip_prefix("error: ").unwrap_or(&text).trim_end().to_owned();
+            Err(Failure::new(text)
+                .hint("%lsmagic lists the magics; `%name --help` tells what one takes")
+                .code(ExitCode::Usage))
+        }
+    }
+}
+
+fn needs_cell(name: &str) -> Failure {
+    Failure::new(format!("`%{name}` is given what it is about by the cell"))
+        .hint(format!("`%{name} --help` tells how"))
         .code(ExitCode::Usage)
 }
 

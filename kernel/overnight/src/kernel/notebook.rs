@@ -16,17 +16,18 @@ pub(crate) struct Notebook {
 }
 
 impl Notebook {
-    /// The output of the cell that `io` belongs to; with `json`, only the JSON of an answer that has it.
+    /// The output of the cell that `io` belongs to; with `json`, only JSON beside the text.
     pub(crate) fn new(io: Io, json: bool) -> Self {
         Self { io, json, displays: Mutex::default() }
     }
 
     fn mime(&self, bundle: Bundle) -> jupyter::MimeBundle {
+        let json = self.json.then(|| bundle.json());
         let mut mime = bundle.into_map();
-        if self.json && mime.contains_key("application/json") {
-            mime.retain(|name, _| name == "application/json" || name == "text/plain");
-        } else {
-            mime.remove("application/json");
+        mime.remove(view::bundle::JSON);
+        if let Some(json) = json {
+            mime.retain(|name, _| name == view::bundle::TEXT);
+            mime.insert(view::bundle::JSON.to_owned(), json);
         }
         mime
     }

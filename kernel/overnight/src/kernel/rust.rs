@@ -1,9 +1,11 @@
 //! Rust cells, between Jupyter and the worker that compiles them.
 
 use std::path::Path;
+use std::pin::pin;
 
 use cells::{Bundle, Config, StreamName, Worker};
 use jupyter::{Completion, Failure as CellFailure, Io};
+use tokio::sync::Mutex;
 
 use crate::failure::Failure;
 use crate::session;
@@ -11,6 +13,8 @@ use crate::session;
 /// The worker of one kernel; its process starts with the first Rust cell.
 pub(super) struct Rust {
     worker: Worker,
+    /// Cells of other subshells wait for it, and can be interrupted while they do.
+    turn: Mutex<()>,
 }
 
 impl Rust {
@@ -24,12 +28,25 @@ impl Rust {
             temp: session::cache_home()?.join("cells"),
             env: Vec::new(),
         });
-        Ok(Self { worker })
+        Ok(Self { worker, turn: Mutex::default() })
     }
 
     /// Runs a cell. One that looks like Python is told so.
     pub(super) async fn execute(&self, code: &str, io: &Io) -> Result<(), CellFailure> {
-        let outcome = self.worker.execute(code, &Output(io)).await;
+        let _turn = tokio::select! {
+            turn = self.turn.lock() => turn,
+            () = io.interrupted() => return Err(CellFailure::new("Interrupted", "interrupted before it ran")),
+        };
+        let output = Output(io);
+        let mut run = pin!(self.worker.execute(code, &output));
+        let outcome = tokio::select! {
+            biased;
+            outcome = &mut run => outcome,
+            () = io.interrupted() => {
+                self.worker.interrupt();
+                run.await
+            }
+        };
         let Some(error) = outcome.error() else { return Ok(()) };
         let mut traceback = error.traceback.clone();
         if error.ename != "Interrupted"
@@ -38,6 +55,24 @@ impl Rust {
             traceback.push(format!("\x1b[36mhint\x1b[0m: {}", hint.text));
         }
         Err(CellFailure { ename: error.ename.clone(), evalue: error.evalue.clone(), traceback })
+    }
+
+    /// Shows the variables of the cells so far.
+    pub(super) async fn variables(&self, io: &Io) -> Result<(), CellFailure> {
+        if self.worker.is_running().await {
+            return self.execute(":vars", io).await;
+        }
+        io.stdout("no Rust cell has been run yet\n");
+        Ok(())
+    }
+
+    /// Sets an environment variable for all cells from now on.
+    pub(super) async fn set_env(&self, name: &str, value: &str) -> Result<(), CellFailure> {
+        let _turn = self.turn.lock().await;
+        match self.worker.set_env(name, value).await.error() {
+            None => Ok(()),
+            Some(error) => Err(CellFailure::new(&error.ename, &error.evalue)),
+        }
     }
 
     /// What could stand at the cursor; nothing while a cell runs or before the first one.
@@ -50,11 +85,6 @@ impl Rust {
         let chars = |bytes: usize| code.get(..bytes).map_or(cursor_chars, |text| text.chars().count());
         let matches = found.matches.into_iter().map(|found| (found.text, found.kind)).collect();
         Completion::typed(matches, chars(found.start), chars(found.end))
-    }
-
-    /// Ends the cell that runs.
-    pub(super) fn interrupt(&self) {
-        self.worker.interrupt();
     }
 
     /// Ends the worker.

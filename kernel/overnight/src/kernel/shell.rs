@@ -1,6 +1,5 @@
 //! `!command` and `%%bash`: what they print streams into the cell, and an interrupt ends them.
 
-use std::path::Path;
 use std::process::Stdio;
 
 use jupyter::Io;
@@ -9,13 +8,15 @@ use nix::unistd::Pid;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Command;
 
+use super::surroundings::Surroundings;
 use crate::failure::Failure;
 
-/// Runs `script` with `shell` in `folder`.
-pub(crate) async fn run(shell: &str, script: &str, folder: &Path, io: &Io) -> Result<(), Failure> {
+/// Runs `script` with `shell`.
+pub(super) async fn run(shell: &str, script: &str, here: &Surroundings, io: &Io) -> Result<(), Failure> {
     let mut child = Command::new(shell)
         .args(["-c", script])
-        .current_dir(folder)
+        .current_dir(&here.folder)
+        .envs(&here.set)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
