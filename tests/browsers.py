@@ -25,6 +25,7 @@ SETTINGS = {
     "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
     "notebook-extension/tracker": {"windowingMode": "none"},
 }
+PATIENCE = 90_000  # milliseconds
 SCREENSHOTS = Path(__file__).resolve().parent / "screenshots"
 
 
@@ -72,8 +73,9 @@ def jupyterlab(lab: Lab) -> Iterator[str]:
 class Notebook:
     """An open notebook."""
 
-    def __init__(self, page: Page) -> None:
+    def __init__(self, page: Page, address: str) -> None:
         self.page = page
+        self.address = address
 
     def cell(self, index: int) -> Locator:
         """One cell, counted from 0."""
@@ -83,9 +85,39 @@ class Notebook:
         """What a cell shows."""
         return self.cell(index).locator(".jp-OutputArea-output")
 
+    def errors(self) -> Locator:
+        """What is shown as an error, or was printed to standard error."""
+        return self.page.locator('.jp-OutputArea-output[data-mime-type="application/vnd.jupyter.stderr"]')
+
+    def status(self) -> str:
+        """What the bar at the bottom says of the kernel."""
+        return " ".join(self.page.locator(".jp-StatusBar-TextItem").all_inner_texts())
+
+    def ready(self) -> None:
+        """Waits until the kernel is there and idle."""
+        self.page.locator(".jp-StatusBar-TextItem", has_text="| Idle").wait_for()
+
+    def button(self, title: str) -> Locator:
+        """A button of the notebook's toolbar, by what it says under the mouse."""
+        return self.page.locator(f'.jp-NotebookPanel-toolbar [title^="{title}"], '
+                                 f'.jp-NotebookPanel-toolbar [aria-label^="{title}"]').first
+
+    def run(self, index: int) -> None:
+        """Runs one cell."""
+        self.cell(index).locator(".cm-content").click()
+        self.page.keyboard.press("Control+Enter")
+
+    @contextmanager
+    def beside(self, path: str) -> Iterator[Notebook]:
+        """Another notebook, in another tab of the same browser."""
+        page = self.page.context.new_page()
+        page.set_default_timeout(PATIENCE)
+        yield open_in(page, self.address, path)
+        page.close()
+
     def run_all(self) -> None:
         """Runs every cell, once the kernel is there."""
-        self.page.locator(".jp-StatusBar-TextItem", has_text="| Idle").wait_for()
+        self.ready()
         self.page.get_by_role("menuitem", name="Run", exact=True).click()
         self.page.locator(".lm-Menu-itemLabel", has_text="Run All Cells").first.click()
 
@@ -112,9 +144,14 @@ def notebook(address: str, path: str, width: int = 1280, height: int = 900, scal
         context = browser.new_context(viewport={"width": width, "height": height}, device_scale_factor=scale,
                                       color_scheme="dark" if dark else "light")
         page = context.new_page()
-        page.set_default_timeout(90_000)
-        page.goto(f"{address}lab/tree/{path}?reset", wait_until="domcontentloaded")
-        page.locator(".jp-Notebook .jp-Cell").first.wait_for()
-        yield Notebook(page)
+        page.set_default_timeout(PATIENCE)
+        yield open_in(page, address, path)
         browser.close()
+
+
+def open_in(page: Page, address: str, path: str) -> Notebook:
+    """Opens a notebook in a page, in a workspace of its own."""
+    page.goto(f"{address}lab/workspaces/{Path(path).stem}/tree/{path}?reset", wait_until="domcontentloaded")
+    page.locator(".jp-Notebook .jp-Cell").first.wait_for()
+    return Notebook(page, address)
 

@@ -60,14 +60,14 @@ class Cell:
 class Kernel:
     """A kernel process and one client of it."""
 
-    def __init__(self, lab: Lab) -> None:
+    def __init__(self, lab: Lab, **more: Any) -> None:
         prefix = lab.place.path / "prefix"
         if not prefix.exists():
             lab.overnight("install", "--prefix", str(prefix))
         specs = KernelSpecManager(kernel_dirs=[str(prefix / "share/jupyter/kernels")], ensure_native_kernel=False)
         self.manager = KernelManager(kernel_name="overnight", kernel_spec_manager=specs)
         self.manager.connection_file = str(lab.place.path / f"run/kernel-{time.monotonic_ns()}.json")
-        self.manager.start_kernel(env=lab.place.env, cwd=str(lab.root))
+        self.manager.start_kernel(env=lab.place.env, cwd=str(lab.root), **more)
         self.client: BlockingKernelClient = self.manager.client()
         self.client.start_channels()
         self.client.wait_for_ready(timeout=PATIENCE)
@@ -155,9 +155,9 @@ class Kernel:
 
 
 @contextmanager
-def kernel(lab: Lab) -> Iterator[Kernel]:
+def kernel(lab: Lab, **more: Any) -> Iterator[Kernel]:
     """A kernel in the lab's folder, shut down at the end."""
-    started = Kernel(lab)
+    started = Kernel(lab, **more)
     try:
         yield started
     finally:

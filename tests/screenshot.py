@@ -1,7 +1,8 @@
 """Takes the README's picture: the quickstart in JupyterLab on this repository's own lab, while it runs.
 
 Run it as `tests/.venv/bin/python tests/screenshot.py`; it takes as long as the quickstart, about five
-minutes once the lab is built, and writes `docs/screenshot.png`.
+minutes once the lab is built, and leaves its pictures in `tests/screenshots/bundled*.png`: look at them, and
+copy the best one to `docs/screenshot.png`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import nbformat
 
 from browsers import jupyterlab, notebook
 from bundled import bundled_lab
-from places import ROOT, Place, until
+from places import Place, until
 
 WATCH_FROM = 5  # the picture of the live view is taken while this experiment runs
 
@@ -41,7 +42,6 @@ def main() -> None:
                     page.show(at[name])
                     page.page.wait_for_timeout(300)
                     page.shot(f"bundled-{at[name]:02d}-{name}")
-        (ROOT / "docs").mkdir(exist_ok=True)
     finally:
         place.kill_all()
         place.remove()

@@ -63,8 +63,7 @@ def test_the_quickstart_in_jupyterlab(lab: Lab) -> None:
             page.show(at[name])
             page.page.wait_for_timeout(300)
             page.shot(name)
-        errors = page.page.locator('.jp-OutputArea-output[data-mime-type="application/vnd.jupyter.error"]')
-        assert errors.all_inner_texts() == []
+        assert page.errors().all_inner_texts() == []
     lab.is_sound(9)
 
 

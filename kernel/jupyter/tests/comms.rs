@@ -70,7 +70,7 @@ async fn a_comm_of_the_client_lives_until_either_side_closes_it() {
 async fn a_cell_opens_a_comm() {
     let mut client = Client::start(Echo).await;
     let answer = client.execute("comm hello").await;
-    let [_, opened, sent] = &answer.published[..] else { panic!("{:?}", answer.published) };
+    let [_, opened, sent] = answer.published() else { panic!("{:?}", answer.published()) };
     assert_eq!(opened.msg_type(), "comm_open");
     assert_eq!(opened.content["target_name"], "echo");
     assert_eq!(opened.content["data"], json!({"says": "hello"}));

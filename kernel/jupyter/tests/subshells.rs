@@ -135,6 +135,8 @@ async fn two_shells_may_ask_at_once_and_each_gets_its_answer() {
         client.send(Stdin, &answer).await;
     }
     let published = published(&mut client, &[&one, &two]).await;
+    let replies = replies(&mut client, 2).await;
+    assert!(replies.values().all(|reply| reply["status"] == "ok"), "{replies:?}");
     let said = |id: &String| published[id].iter().find_map(|m| m.content["text"].as_str().map(str::to_owned));
     assert_eq!(said(&one), Some("hello One\n".to_owned()));
     assert_eq!(said(&two), Some("hello Two\n".to_owned()));

@@ -121,6 +121,7 @@ pub(crate) enum MagicCommand {
         file: PathBuf,
     },
     /// Write the cell to a file: `%%writefile FILE`.
+    #[command(hide = true)]
     Writefile(WritefileArgs),
 }
 

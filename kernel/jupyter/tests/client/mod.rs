@@ -1,7 +1,8 @@
-//! A small Jupyter client: real zeromq sockets, our own framing, a time limit on every wait.
+//! A small Jupyter client: real zeromq sockets, our own framing, a time limit on every wait. It is strict:
+//! a message that no test has looked at fails the test.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{cell::RefCell, future::Future, sync::Arc, thread, time::Duration};
 
 use jupyter::{
     Channel, Connection, ConnectionInfo, JupyterError, Language, Options, Transport, serve,
@@ -15,6 +16,7 @@ use zeromq::{
 };
 
 const LIMIT: Duration = Duration::from_secs(30);
+const MOMENT: Duration = Duration::from_millis(20);
 
 pub struct Client {
     pub shell: DealerSocket,
@@ -32,17 +34,45 @@ pub struct Client {
 #[derive(Debug)]
 pub struct Answer {
     pub reply: Value,
-    pub published: Vec<Message>,
+    published: Vec<Message>,
+    /// What was printed to which stream the test knows; `None` once it has looked at everything.
+    looked_at: RefCell<Option<Vec<String>>>,
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        let Some(streams) = self.looked_at.take() else { return };
+        let unseen: Vec<&Message> = self
+            .published
+            .iter()
+            .filter(|message| match message.msg_type() {
+                "execute_input" => false,
+                "stream" => !streams.iter().any(|name| message.content["name"] == name.as_str()),
+                "error" => self.reply["status"] != "error",
+                _ => true,
+            })
+            .collect();
+        assert!(unseen.is_empty() || thread::panicking(), "nobody looked at {unseen:?}");
+    }
 }
 
 impl Answer {
+    /// Everything that was published.
+    pub fn published(&self) -> &[Message] {
+        self.looked_at.replace(None);
+        &self.published
+    }
+
     /// `[type, content]` of each published message.
     pub fn outputs(&self) -> Value {
-        self.published.iter().map(|message| json!([message.msg_type(), message.content])).collect()
+        self.published().iter().map(|message| json!([message.msg_type(), message.content])).collect()
     }
 
     /// All that was printed to a stream.
     pub fn printed(&self, stream: &str) -> String {
+        if let Some(looked_at) = &mut *self.looked_at.borrow_mut() {
+            looked_at.push(stream.to_owned());
+        }
         self.published
             .iter()
             .filter(|message| message.msg_type() == "stream" && message.content["name"] == stream)
@@ -180,11 +210,21 @@ impl Client {
         let reply = self.receive(channel).await;
         assert_eq!(reply.parent.msg_id(), Some(msg_id));
         assert_eq!(reply.msg_type(), msg_type.replace("_request", "_reply"));
-        Answer { reply: reply.content, published }
+        Answer { reply: reply.content, published, looked_at: RefCell::new(Some(Vec::new())) }
     }
 
     pub async fn execute(&mut self, code: &str) -> Answer {
         self.ask(Channel::Shell, "execute_request", json!({"code": code})).await
+    }
+
+    /// Sees that the kernel lives: a cell is echoed. Returns its number.
+    pub async fn echoes(&mut self, code: &str) -> Value {
+        let answer = self.execute(code).await;
+        let number = answer.reply["execution_count"].clone();
+        let input = json!({"code": code, "execution_count": number});
+        let result = json!({"execution_count": number, "metadata": {}, "data": {"text/plain": code}});
+        assert_eq!(answer.outputs(), json!([["execute_input", input], ["execute_result", result]]));
+        number
     }
 
     /// Asks for the shutdown and waits until the kernel has ended.
@@ -192,7 +232,15 @@ impl Client {
         let content = json!({"restart": false});
         let answer = self.ask(Channel::Control, "shutdown_request", content).await;
         assert_eq!(answer.reply, json!({"status": "ok", "restart": false}));
-        within(self.kernel).await.unwrap().unwrap();
+        assert_eq!(answer.outputs(), json!([["shutdown_reply", answer.reply]]));
+        within(&mut self.kernel).await.unwrap().unwrap();
+        // The kernel has sent everything that it had: what is here now, the test has passed over.
+        for channel in [Channel::Shell, Channel::Control, Channel::Stdin] {
+            let left = timeout(MOMENT, self.socket(channel).recv()).await;
+            assert!(!matches!(left, Ok(Ok(_))), "nobody looked at what came on {channel}: {left:?}");
+        }
+        let left = timeout(MOMENT, self.iopub.recv()).await;
+        assert!(!matches!(left, Ok(Ok(_))), "nobody looked at what was published: {left:?}");
     }
 
     fn socket(&mut self, channel: Channel) -> &mut DealerSocket {

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use async_trait::async_trait;
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, Parser};
 use jupyter::{
     Cell, Completeness, Completion, Failure as CellFailure, Io, KernelInfo, Language, LanguageInfo,
@@ -259,6 +259,10 @@ impl Language for Overnight {
         complete::completeness(code)
     }
 
+    async fn evaluate(&self, expression: &str) -> Result<MimeBundle, CellFailure> {
+        self.rust.evaluate(expression).await
+    }
+
     async fn shutdown(&self, _restart: bool) {
         self.rust.shutdown().await;
     }
@@ -293,11 +297,22 @@ fn parse(words: &[String]) -> Result<Asked, Failure> {
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
             Ok(Asked::Help(error.to_string()))
         }
+        Err(error) if error.kind() == ErrorKind::InvalidSubcommand => {
+            let name = error.get(ContextKind::InvalidSubcommand).map(ToString::to_string).unwrap_or_default();
+            let hint = match error.get(ContextKind::SuggestedSubcommand) {
+                Some(ContextValue::Strings(alike)) if !alike.is_empty() => {
+                    format!("did you mean {}?", alike.iter().rev().cloned().collect::<Vec<_>>().join(" or "))
+                }
+                _ => "%lsmagic lists the magics".to_owned(),
+            };
+            Err(Failure::new(format!("there is no magic `{name}`")).hint(hint).code(ExitCode::Usage))
+        }
         Err(error) => {
             let text = error.to_string();
-            let text = text.strip_prefix("error: ").unwrap_or(&text).trim_end().to_owned();
+            let text = text.strip_prefix("error: ").unwrap_or(&text).trim_end();
+            let text = text.trim_end_matches("For more information, try '--help'.").trim_end();
             Err(Failure::new(text)
-                .hint("%lsmagic lists the magics; `%name --help` tells what one takes")
+                .hint("`%name --help` tells what a magic takes, and %lsmagic which there are")
                 .code(ExitCode::Usage))
         }
     }

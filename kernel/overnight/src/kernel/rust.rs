@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::pin::pin;
+use std::sync::PoisonError;
 
 use cells::{Bundle, Config, StreamName, Worker};
 use jupyter::{Completion, Failure as CellFailure, Io};
@@ -57,6 +58,16 @@ impl Rust {
         Err(CellFailure { ename: error.ename.clone(), evalue: error.evalue.clone(), traceback })
     }
 
+    /// The value of an expression.
+    pub(super) async fn evaluate(&self, expression: &str) -> Result<Bundle, CellFailure> {
+        let _turn = self.turn.lock().await;
+        let shown = Collected::default();
+        match self.worker.execute(expression, &shown).await.error() {
+            None => Ok(shown.0.into_inner().unwrap_or_else(PoisonError::into_inner)),
+            Some(error) => Err(CellFailure::new(&error.ename, &error.evalue)),
+        }
+    }
+
     /// Shows the variables of the cells so far.
     pub(super) async fn variables(&self, io: &Io) -> Result<(), CellFailure> {
         if self.worker.is_running().await {
@@ -106,5 +117,17 @@ impl cells::Sink for Output<'_> {
 
     fn display(&self, bundle: Bundle) {
         self.0.result(bundle);
+    }
+}
+
+/// What a cell shows last; what it prints is not asked for.
+#[derive(Default)]
+struct Collected(std::sync::Mutex<Bundle>);
+
+impl cells::Sink for Collected {
+    fn stream(&self, _: StreamName, _: &str) {}
+
+    fn display(&self, bundle: Bundle) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = bundle;
     }
 }
