@@ -30,8 +30,8 @@ SCREENSHOTS = Path(__file__).resolve().parent / "screenshots"
 
 
 @contextmanager
-def jupyterlab(lab: Lab) -> Iterator[str]:
-    """JupyterLab on the lab's folder with the kernel installed, and its address."""
+def jupyterlab(lab: Lab, app: str = "jupyterlab") -> Iterator[str]:
+    """JupyterLab (or `notebook`) on the lab's folder with the kernel installed, and its address."""
     prefix = lab.place.path / "prefix"
     lab.overnight("install", "--prefix", str(prefix))
     runtime = Path(lab.place.env["JUPYTER_RUNTIME_DIR"])
@@ -45,7 +45,7 @@ def jupyterlab(lab: Lab) -> Iterator[str]:
         "JUPYTERLAB_SETTINGS_DIR": str(settings),
         "JUPYTERLAB_WORKSPACES_DIR": str(lab.place.path / "home/workspaces"),
     }
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--port=0",
+    command = [sys.executable, "-m", app, "--no-browser", "--allow-root", "--port=0",
                "--IdentityProvider.token=", f"--ServerApp.root_dir={lab.root}",
                "--LabApp.news_url=", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
     log = lab.place.path / "jupyterlab.log"
@@ -150,8 +150,9 @@ def notebook(address: str, path: str, width: int = 1280, height: int = 900, scal
 
 
 def open_in(page: Page, address: str, path: str) -> Notebook:
-    """Opens a notebook in a page, in a workspace of its own."""
-    page.goto(f"{address}lab/workspaces/{Path(path).stem}/tree/{path}?reset", wait_until="domcontentloaded")
+    """Opens a notebook in a page: in JupyterLab, in a workspace of its own; in Notebook 7, as it is."""
+    lab = f"lab/workspaces/{Path(path).stem}/tree/{path}?reset"
+    page.goto(address + (path if path.startswith("notebooks/") else lab), wait_until="domcontentloaded")
     page.locator(".jp-Notebook .jp-Cell").first.wait_for()
     return Notebook(page, address)
 

@@ -1,4 +1,4 @@
-"""A Jupyter client for the tests: starts the kernel as Jupyter does, and collects what a cell says."""
+"""A strict Jupyter client for the tests: starts the kernel as Jupyter does, and collects what a cell says."""
 
 from __future__ import annotations
 
@@ -14,11 +14,22 @@ from typing import Any
 from jupyter_client.blocking import BlockingKernelClient
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import KernelManager
+from jupyter_kernel_test.msgspec_v5 import schema_fragments, validate_message
 
 from labs import Lab
 from places import PATIENCE
 
 Message = dict[str, Any]
+
+
+def valid(message: Message) -> Message:
+    """Checks a message as the strictest client would: against the protocol's schema for its type.
+
+    The schema calls a reply "abort" that the protocol's text and every kernel call "aborted".
+    """
+    if message["msg_type"] in schema_fragments and message["content"].get("status") != "aborted":
+        validate_message(message)
+    return message
 
 
 @dataclass
@@ -101,7 +112,7 @@ class Kernel:
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
             try:
-                yield self.client.get_iopub_msg(timeout=min(left, 1))
+                yield valid(self.client.get_iopub_msg(timeout=min(left, 1)))
             except queue.Empty:
                 pass
         raise AssertionError(f"waited {seconds:.0f} s in vain for the kernel to publish what was expected")
@@ -116,7 +127,7 @@ class Kernel:
     def reply(self, channel: Any, request: str, deadline: float) -> Message:
         """The reply to one request; replies to others are passed over."""
         while True:
-            message = channel(timeout=max(deadline - time.monotonic(), 0.1))
+            message = valid(channel(timeout=max(deadline - time.monotonic(), 0.1)))
             if message["parent_header"].get("msg_id") == request:
                 return message
 

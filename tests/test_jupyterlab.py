@@ -138,3 +138,16 @@ def test_two_notebooks_on_one_lab(lab: Lab, address: str) -> None:
             second.shot("two-notebooks")
         until(lambda: "done its 3" in first.output(1).first.inner_text(), "the first one's view goes on")
     lab.is_sound(3)
+
+
+def test_notebook_7(lab: Lab) -> None:
+    path = write(lab, "seven.ipynb", "%loop start --experiments 3 --seed 1", "%loop wait", "%plot progress")
+    with jupyterlab(lab, "notebook") as address, notebook(address, f"notebooks/{path}") as page:
+        page.page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]').wait_for()
+        for index in range(3):
+            page.run(index)
+        page.cell(2).locator(".vega-embed canvas, .vega-embed svg.marks").first.wait_for()
+        assert "done its 3" in page.output(1).first.inner_text()
+        assert page.errors().count() == 0
+        page.shot("notebook-7")
+    lab.is_sound(3)

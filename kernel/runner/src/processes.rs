@@ -95,11 +95,7 @@ pub(crate) fn marked(runs: &[String]) -> Vec<i32> {
         .into_iter()
         .filter(|pid| *pid != own)
         .filter(|pid| {
-            let Ok(environment) = std::fs::read(Path::new("/proc").join(pid.to_string()).join("environ"))
-            else {
-                return false;
-            };
-            environment.split(|b| *b == 0).any(|pair| {
+            environment(*pid).split(|b| *b == 0).any(|pair| {
                 std::str::from_utf8(pair)
                     .ok()
                     .and_then(|pair| pair.strip_prefix(MARK)?.strip_prefix('='))
@@ -107,6 +103,22 @@ pub(crate) fn marked(runs: &[String]) -> Vec<i32> {
             })
         })
         .collect()
+}
+
+/// The environment of a process; empty where it has none or may not be read.
+fn environment(pid: i32) -> Vec<u8> {
+    let process = Path::new("/proc").join(pid.to_string());
+    let mut found = Vec::new();
+    for _ in 0..10 {
+        found = std::fs::read(process.join("environ")).unwrap_or_default();
+        // For a moment within `exec` a process has a program and no environment yet. What has no program
+        // is the kernel's own, or dead, or somebody else's.
+        if !found.is_empty() || std::fs::read_link(process.join("exe")).is_err() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    found
 }
 
 /// Kills every process that is marked as part of one of `runs`, again and again until none is left.

@@ -171,7 +171,6 @@ fn markup(page: &Page, facts: &[(&'static str, String)]) -> Markup {
                 }
             } }
             @if let Some(chart) = &page.curve {
-                div style=(HEAD) { (chart.title) }
                 (chart.img(&chart.title))
             }
             @if let Some(unified) = page.diff {

@@ -57,7 +57,13 @@ pub(super) fn help(name: &str) -> Option<String> {
     for word in name.split_whitespace() {
         command = command.find_subcommand(word)?;
     }
-    (command.get_name() != grammar.get_name()).then(|| command.clone().render_long_help().to_string())
+    (command.get_name() != grammar.get_name())
+        .then(|| as_typed(&command.clone().render_long_help().to_string()))
+}
+
+/// A text of the grammar with magics as a person types them: the grammar's own name stands apart.
+pub(super) fn as_typed(text: &str) -> String {
+    text.replace("Usage: % ", "Usage: %")
 }
 
 /// The help of the magic that the cursor is on.

@@ -65,7 +65,7 @@ impl Overnight {
         let mut payloads = Vec::new();
         for part in parts {
             if io.is_interrupted() {
-                return Err(cell_failure(Failure::interrupted()));
+                return Err(interrupted());
             }
             payloads.extend(match part {
                 // It ends itself, as it has a child to end first.
@@ -73,7 +73,7 @@ impl Overnight {
                 Part::Timed(parts) => self.timed(parts, io).await?,
                 part => tokio::select! {
                     done = self.part(part, io) => done.map_err(cell_failure)?,
-                    () = io.interrupted() => return Err(cell_failure(Failure::interrupted())),
+                    () = io.interrupted() => return Err(interrupted()),
                 },
             });
         }
@@ -295,23 +295,28 @@ fn parse(words: &[String]) -> Result<Asked, Failure> {
     match Magic::try_parse_from(words) {
         Ok(magic) => Ok(Asked::Magic(magic)),
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
-            Ok(Asked::Help(error.to_string()))
+            Ok(Asked::Help(complete::as_typed(&error.to_string())))
         }
         Err(error) if error.kind() == ErrorKind::InvalidSubcommand => {
             let name = error.get(ContextKind::InvalidSubcommand).map(ToString::to_string).unwrap_or_default();
+            // `%loop strt`: what is wrong comes after the names that are right.
+            let right = words.iter().take_while(|word| **word != name).map(|word| format!("{word} "));
+            let magic = format!("%{}", right.collect::<String>());
             let hint = match error.get(ContextKind::SuggestedSubcommand) {
                 Some(ContextValue::Strings(alike)) if !alike.is_empty() => {
-                    format!("did you mean {}?", alike.iter().rev().cloned().collect::<Vec<_>>().join(" or "))
+                    let alike: Vec<String> =
+                        alike.iter().rev().map(|name| format!("{magic}{name}")).collect();
+                    format!("did you mean {}?", alike.join(" or "))
                 }
                 _ => "%lsmagic lists the magics".to_owned(),
             };
-            Err(Failure::new(format!("there is no magic `{name}`")).hint(hint).code(ExitCode::Usage))
+            Err(Failure::new(format!("there is no magic {magic}{name}")).hint(hint).code(ExitCode::Usage))
         }
         Err(error) => {
             let text = error.to_string();
             let text = text.strip_prefix("error: ").unwrap_or(&text).trim_end();
             let text = text.trim_end_matches("For more information, try '--help'.").trim_end();
-            Err(Failure::new(text)
+            Err(Failure::new(complete::as_typed(text))
                 .hint("`%name --help` tells what a magic takes, and %lsmagic which there are")
                 .code(ExitCode::Usage))
         }
@@ -322,6 +327,11 @@ fn needs_cell(name: &str) -> Failure {
     Failure::new(format!("`%{name}` is given what it is about by the cell"))
         .hint(format!("`%{name} --help` tells how"))
         .code(ExitCode::Usage)
+}
+
+/// What a cell says that an interrupt has ended.
+fn interrupted() -> CellFailure {
+    cell_failure(Failure { message: "the cell was interrupted".to_owned(), ..Failure::interrupted() })
 }
 
 /// A failure as a cell shows it.

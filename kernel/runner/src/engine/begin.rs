@@ -39,7 +39,9 @@ impl Engine {
         if let Some(current) = &self.live().current {
             return Ok(vec![format!(
                 "a loop is on already, since {}: `{}` on `{}`",
-                current.since, current.options.proposer, current.options.tag
+                minute(current.since),
+                current.options.proposer,
+                current.options.tag
             )]);
         }
         let interrupted = self.live().interrupted.clone();
@@ -131,7 +133,8 @@ impl Engine {
         let planned = options.experiments.map(|n| format!(" of {n}")).unwrap_or_default();
         let note = format!(
             "the loop that began at {} was cut off; it goes on after {}{planned} experiments",
-            last.since, last.counts.finished
+            minute(last.since),
+            last.counts.finished
         );
         if last.paused {
             self.write(&last.tag, &self.author, Event::LoopResumed)?;
@@ -266,6 +269,11 @@ impl Engine {
     pub(crate) fn pid() -> u32 {
         u32::try_from(Process::current().pid).unwrap_or(0)
     }
+}
+
+/// A time as people read it.
+fn minute(time: Timestamp) -> impl std::fmt::Display {
+    time.strftime("%Y-%m-%d %H:%M UTC")
 }
 
 fn deadline(now: Timestamp, hours: f64) -> Result<Timestamp, RunnerError> {
