@@ -71,4 +71,6 @@ def test_a_slots_caches_are_a_copy_of_the_first_ones(make_lab: Callable[..., Lab
     lab.is_sound(3)
     assert len(trees) == 2, trees
     assert [(tree / "made-by").read_text().strip() for tree in trees] == ["0", "0"]
-    assert sorted((tree / "seen").read_text().split() for tree in trees) == [["0", "1"], ["0", "2"]]
+    first, second = sorted((tree / "seen").read_text().split() for tree in trees)
+    # The copy may have been made before or after the build of experiment 1; later builds are each slot's own.
+    assert first == ["0", "1"] and second in (["0", "2"], ["0", "1", "2"])
