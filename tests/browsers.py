@@ -137,7 +137,7 @@ class Notebook:
 
 @contextmanager
 def notebook(address: str, path: str, width: int = 1280, height: int = 900, scale: float = 1,
-             dark: bool = False) -> Iterator[Notebook]:
+             dark: bool = False, app: str = "jupyterlab") -> Iterator[Notebook]:
     """Opens a notebook by its path in the lab."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
@@ -145,14 +145,14 @@ def notebook(address: str, path: str, width: int = 1280, height: int = 900, scal
                                       color_scheme="dark" if dark else "light")
         page = context.new_page()
         page.set_default_timeout(PATIENCE)
-        yield open_in(page, address, path)
+        yield open_in(page, address, path, app)
         browser.close()
 
 
-def open_in(page: Page, address: str, path: str) -> Notebook:
+def open_in(page: Page, address: str, path: str, app: str = "jupyterlab") -> Notebook:
     """Opens a notebook in a page: in JupyterLab, in a workspace of its own; in Notebook 7, as it is."""
     lab = f"lab/workspaces/{Path(path).stem}/tree/{path}?reset"
-    page.goto(address + (path if path.startswith("notebooks/") else lab), wait_until="domcontentloaded")
+    page.goto(address + (lab if app == "jupyterlab" else f"notebooks/{path}"), wait_until="domcontentloaded")
     page.locator(".jp-Notebook .jp-Cell").first.wait_for()
     return Notebook(page, address)
 

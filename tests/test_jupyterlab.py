@@ -142,7 +142,7 @@ def test_two_notebooks_on_one_lab(lab: Lab, address: str) -> None:
 
 def test_notebook_7(lab: Lab) -> None:
     path = write(lab, "seven.ipynb", "%loop start --experiments 3 --seed 1", "%loop wait", "%plot progress")
-    with jupyterlab(lab, "notebook") as address, notebook(address, f"notebooks/{path}") as page:
+    with jupyterlab(lab, "notebook") as address, notebook(address, path, app="notebook") as page:
         page.page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]').wait_for()
         for index in range(3):
             page.run(index)
