@@ -16,8 +16,8 @@ use async_trait::async_trait;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, Parser};
 use jupyter::{
-    Cell, Completeness, Completion, Failure as CellFailure, Io, KernelInfo, Language, LanguageInfo,
-    MimeBundle, Outcome, Payload,
+    Cell, Completeness, Completion, Failure as CellFailure, InputError, Io, KernelInfo, Language,
+    LanguageInfo, MimeBundle, Outcome, Payload,
 };
 use serde_json::json;
 
@@ -156,7 +156,10 @@ impl Overnight {
             MagicCommand::Clear { wait } => io.clear_output(wait),
             MagicCommand::Env { ask: Some(name), .. } => {
                 let value = io.input(&format!("{name}: "), true).await;
-                let value = value.map_err(|error| Failure::new(error.to_string()))?;
+                let value = value.map_err(|error| match error {
+                    InputError::Interrupted => Failure::interrupted(),
+                    error => Failure::new(error.to_string()),
+                })?;
                 self.surroundings().env(&[name.clone(), value.clone()])?;
                 self.rust.set_env(&name, &value).await.map_err(|e| Failure::new(e.evalue))?;
                 sink.show(view::plain(&format!("{name} is set")));
