@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Locator, Page, sync_playwright
+from playwright.sync_api import Locator, Page, expect, sync_playwright
 
 from labs import Lab
 from places import until
@@ -103,9 +103,20 @@ class Notebook:
                                  f'.jp-NotebookPanel-toolbar [aria-label^="{title}"]').first
 
     def run(self, index: int) -> None:
-        """Runs one cell."""
-        self.cell(index).locator(".cm-content").click()
-        self.page.keyboard.press("Control+Enter")
+        """Runs one cell. A page that is still being put together loses keys: until its prompt says that it runs."""
+        prompt = self.cell(index).locator(".jp-InputPrompt").first
+        before = prompt.inner_text()
+
+        def runs() -> bool:
+            self.cell(index).locator(".cm-content").click()
+            self.page.keyboard.press("Control+Enter")
+            try:
+                expect(prompt).not_to_have_text(before, timeout=5_000)
+            except AssertionError:
+                return False
+            return True
+
+        until(runs, "the cell runs")
 
     @contextmanager
     def beside(self, path: str) -> Iterator[Notebook]:
