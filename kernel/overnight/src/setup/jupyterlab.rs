@@ -1,10 +1,12 @@
 //! `overnight lab`: from a fresh clone to the quickstart in JupyterLab.
 
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 
 use crate::env;
 use crate::failure::Failure;
@@ -13,6 +15,9 @@ use crate::setup::kernelspec;
 
 /// What JupyterLab needs, pinned.
 const REQUIREMENTS: &str = include_str!("requirements.txt");
+
+/// What an address escapes: all but RFC 3986's unreserved characters.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Sets up JupyterLab in `<root>/.venv` with this kernel, then opens the notebook or runs it.
 pub(crate) fn run(root: &Path, args: &LabArgs) -> Result<(), Failure> {
@@ -88,9 +93,16 @@ fn executed_copy(notebook: &Path) -> PathBuf {
 }
 
 /// Starts JupyterLab and stays until it ends.
+///
+/// The notebook is named as the address to begin with, not as a file to open: so the address that JupyterLab
+/// prints leads to it also from another machine's browser.
 fn open(venv: &Path, root: &Path, notebook: &Path, args: &LabArgs) -> Result<(), Failure> {
     let mut command = jupyter(venv, root);
-    command.arg("lab").arg(format!("--ServerApp.root_dir={}", root.display())).arg(notebook);
+    command.arg("lab").arg(format!("--ServerApp.root_dir={}", root.display()));
+    match notebook.strip_prefix(root) {
+        Ok(inside) => command.arg(format!("--LabApp.default_url={}", page(inside))),
+        Err(_) => command.arg(notebook),
+    };
     if args.no_browser {
         command.arg("--no-browser");
     }
@@ -103,6 +115,12 @@ fn open(venv: &Path, root: &Path, notebook: &Path, args: &LabArgs) -> Result<(),
     let status =
         command.status().map_err(|error| Failure::new(format!("cannot start JupyterLab: {error}")))?;
     if status.success() { Ok(()) } else { Err(Failure::new(format!("JupyterLab ended with {status}"))) }
+}
+
+/// JupyterLab's page of a notebook, by its path within the server's folder.
+fn page(notebook: &Path) -> String {
+    let steps = notebook.iter().map(|step| percent_encode(step.as_bytes(), ESCAPED).to_string());
+    format!("/lab/tree/{}", steps.collect::<Vec<_>>().join("/"))
 }
 
 /// The environment's `jupyter`, with the environment first on the path.
@@ -164,6 +182,12 @@ mod tests {
             executed_copy(Path::new("/a/quickstart.ipynb")),
             Path::new("/a/quickstart.executed.ipynb")
         );
+    }
+
+    #[test]
+    fn the_page_of_a_notebook_is_an_address() {
+        let page = page(Path::new("my night/é#1.ipynb"));
+        assert_eq!(page, "/lab/tree/my%20night/%C3%A9%231.ipynb");
     }
 
     #[test]
