@@ -1,8 +1,8 @@
-"""Takes the README's picture: the quickstart in JupyterLab on this repository's own lab, while it runs.
+"""Takes the README's pictures: the quickstart in JupyterLab on this repository's own lab, while it runs.
 
 Run it as `tests/.venv/bin/python tests/screenshot.py`; it takes as long as the quickstart, about five
 minutes once the lab is built, and leaves its pictures in `tests/screenshots/bundled*.png`: look at them, and
-copy the best one to `docs/screenshot.png`.
+copy the live view to `docs/screenshot.png` and the table with the chart to `docs/ledger.png`.
 """
 
 from __future__ import annotations
