@@ -75,7 +75,8 @@ def test_an_interrupt_ends_the_cell_and_nothing_else(
     assert reply["status"] == "error" or kind is None, reply
     assert reply["status"] == "ok" or reply["ename"] == "Interrupted", reply
     after = k.reply(k.client.get_shell_msg, queued, time.monotonic() + 60)["content"]
-    assert after["status"] in ("aborted", "ok")
+    # Where the first had ended by then, it was the queued one's turn.
+    assert after["status"] in ("aborted", "ok") or kind is None and after["ename"] == "Interrupted", after
     assert k.execute("%cd").status == "ok"
     assert k.execute("!echo alive").text.strip() == "alive"
 
