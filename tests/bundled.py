@@ -10,18 +10,16 @@ import shutil
 from pathlib import Path
 
 from labs import Lab
-from places import ROOT, Place
-
-FOLDER = ROOT / "target/acceptance"
+from places import ROOT, SHARED, Place
 
 
 def bundled_lab(place: Place) -> Lab:
     """The copy, as a newcomer finds it after `git clone`, but for build folders."""
     lab = object.__new__(Lab)
-    lab.place, lab.root, lab.gate = place, FOLDER / "overnight", place.path / "gate"
+    lab.place, lab.root, lab.gate = place, SHARED / "overnight", place.path / "gate"
     lab.root.mkdir(parents=True, exist_ok=True)
     # What a build leaves is kept; sockets stay in the place, whose path is short.
-    place.env["XDG_CACHE_HOME"] = str(FOLDER / "cache")
+    place.env["XDG_CACHE_HOME"] = str(SHARED / "cache")
 
     listed = place.command(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], ROOT).out
     wanted = {path for path in listed.split("\0") if path and (ROOT / path).is_file()}

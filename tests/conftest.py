@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from labs import HARNESS, TRAIN, Lab
-from places import BINARY, Place
+from places import BINARY, SHARED, Place
 
 
 def pytest_configure(config: pytest.Config) -> None:
     if not BINARY.exists():
         raise pytest.UsageError(f"{BINARY} is not there: run `cargo build --release -p overnight` first")
+    # Each kernel would build it for itself; of several that ask, one builds and the others wait.
+    cache = SHARED / "cache"
+    (cache / "overnight/prelude").mkdir(parents=True, exist_ok=True)
+    subprocess.run([str(BINARY), "prelude"], env=os.environ | {"XDG_CACHE_HOME": str(cache)}, check=True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import TypeVar
 
 ROOT = Path(__file__).resolve().parent.parent
+# What takes minutes to build, once for all tests: the bundled lab, what Rust cells have in scope.
+SHARED = ROOT / "target/acceptance"
 BINARY = Path(os.environ.get("OVERNIGHT_BINARY", ROOT / "target/release/overnight"))
 
 # Ends of waiting are generous: on a loaded machine a test is slow, not wrong.
@@ -61,8 +63,9 @@ class Place:
     def __init__(self) -> None:
         # A socket's path may have 107 bytes, so the folder's name is short.
         self.path = Path(tempfile.mkdtemp(prefix="on-", dir="/tmp"))
-        for name in ("home", "cache", "run", "bin"):
-            (self.path / name).mkdir(mode=0o700)
+        for name in ("home", "cache/overnight", "run", "bin"):
+            (self.path / name).mkdir(mode=0o700, parents=True)
+        (self.path / "cache/overnight/prelude").symlink_to(SHARED / "cache/overnight/prelude")
         (self.path / "home/.gitconfig").write_text(
             "[user]\n\tname = Ada Lovelace\n\temail = ada@example.org\n[init]\n\tdefaultBranch = main\n"
         )

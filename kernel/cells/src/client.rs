@@ -1,5 +1,7 @@
 //! The kernel's side: starts the worker when a cell needs it, drives it, ends it.
 
+mod building;
+mod control;
 mod folder;
 mod process;
 
@@ -8,18 +10,23 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use tokio::sync::Mutex;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::error::CellsError;
 use crate::message::{Bundle, CellError, Completions, Outcome, Reply, Request, StreamName};
+use control::Control;
 use folder::Folder;
-use process::{Control, Heard, Process};
+pub use folder::OwnedFolder;
+use process::{Heard, Process};
 
 /// How long a completion may take before the answer is "nothing".
 const COMPLETION_LIMIT: Duration = Duration::from_millis(300);
 /// How long an idle worker may take to end by itself.
 const QUIT_LIMIT: Duration = Duration::from_millis(500);
+/// How long a cell may take to end by itself once it is interrupted, and how long after each harder way.
+const INTERRUPT_LIMIT: Duration = Duration::from_secs(1);
 
 /// How to start the worker.
 #[derive(Debug, Clone)]
@@ -28,28 +35,37 @@ pub struct Config {
     pub program: PathBuf,
     /// What makes the program a worker.
     pub args: Vec<OsString>,
+    /// What makes the program build the prelude ([`crate::Prelude::build`]); without it cells have none.
+    pub build: Option<Vec<OsString>>,
     /// The folder that cells run in.
     pub directory: PathBuf,
-    /// Where the worker's folder of compiled code is made; it is deleted in the end.
-    pub temp: PathBuf,
+    /// Where preludes are, and the workers' folders of compiled code; those are deleted in the end.
+    pub cache: PathBuf,
     /// Environment variables besides those of this process.
     pub env: Vec<(String, String)>,
 }
 
-/// Where a cell's output goes, as it comes.
+/// Where a cell's output goes, as it comes, and who answers its questions.
+#[async_trait]
 pub trait Sink: Send + Sync {
     /// Text, also without a newline; may hold `\r` and ANSI codes.
     fn stream(&self, name: StreamName, text: &str);
     /// A value.
     fn display(&self, bundle: Bundle);
+    /// A line that the person types; none where nobody is asked.
+    async fn ask(&self, prompt: &str, password: bool) -> Option<String>;
 }
 
 /// Where nobody looks.
 struct Nowhere;
 
+#[async_trait]
 impl Sink for Nowhere {
     fn stream(&self, _: StreamName, _: &str) {}
     fn display(&self, _: Bundle) {}
+    async fn ask(&self, _: &str, _: bool) -> Option<String> {
+        None
+    }
 }
 
 /// Runs Rust cells, one at a time, in a child process that is started by the first of them.
@@ -64,10 +80,12 @@ struct Session {
     folder: Option<Folder>,
     process: Option<Process>,
     last_id: u64,
-    /// A completion whose answer has not been seen.
+    /// A completion or an inspection whose answer has not been seen.
     owed: Option<u64>,
     /// Output of threads that earlier cells left behind, for the next cell to show.
     late: Vec<Reply>,
+    /// The variables that the next cell has.
+    variables: Vec<String>,
 }
 
 impl Worker {
@@ -81,9 +99,31 @@ impl Worker {
         self.session.lock().await.process.is_some()
     }
 
+    /// Starts the worker, if the prelude is built, and lets it load what the first cell needs; returns at once.
+    /// A cell that comes meanwhile is run after that.
+    pub async fn warm(&self) {
+        let mut session = self.session.lock().await;
+        if session.process.is_none()
+            && building::is_ready(&self.config()).await
+            && self.start(&mut session, &Nowhere).await.is_ok()
+            && let Some(process) = &mut session.process
+        {
+            process.send(&Request::Warm).await;
+        }
+    }
+
+    /// Builds the prelude in a process of its own, unless it is there or somebody does so already.
+    pub async fn build_prelude(&self) {
+        building::begin(&self.config()).await;
+    }
+
     /// Sets an environment variable for all cells from now on.
     pub async fn set_env(&self, name: &str, value: &str) -> Outcome {
-        self.config().env.push((name.to_owned(), value.to_owned()));
+        self.config
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .env
+            .push((name.to_owned(), value.to_owned()));
         if !self.is_running().await {
             return Outcome::Ok;
         }
@@ -91,8 +131,8 @@ impl Worker {
         self.execute(&code, &Nowhere).await
     }
 
-    fn config(&self) -> std::sync::MutexGuard<'_, Config> {
-        self.config.lock().unwrap_or_else(PoisonError::into_inner)
+    fn config(&self) -> Config {
+        self.config.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Runs a cell to its end. A second call waits for the first.
@@ -101,6 +141,7 @@ impl Worker {
         let _cell = self.control.begin();
         match self.run(&mut session, code, sink).await {
             Ok(outcome) => outcome,
+            Err(CellsError::Interrupted) => interrupted("interrupted before the cell ran", ""),
             Err(error) => {
                 // Whatever it was, this worker is not to be trusted any more.
                 self.end(&mut session).await;
@@ -115,18 +156,40 @@ impl Worker {
         for reply in std::mem::take(&mut session.late) {
             show(reply, sink);
         }
-        self.start(session)?;
+        self.start(session, sink).await?;
         let Some(process) = &mut session.process else {
             return Ok(Outcome::Ok);
         };
         // A worker that is gone is met below, as the end of its replies.
         process.send(&Request::Execute { id, code: code.to_owned() }).await;
+        let mut pressed = Pressed::default();
         loop {
-            match process.hear().await? {
-                Heard::Reply(Reply::Done { id: done, outcome }) if done == id => {
-                    // An interrupt that came in the last moment has killed the worker all the same.
-                    let interrupted = self.control.finish();
-                    return if interrupted { self.ended(session, sink).await } else { Ok(outcome) };
+            let heard = tokio::select! {
+                heard = process.hear() => heard?,
+                () = pressed.next(&self.control) => {
+                    match pressed.0 {
+                        Pressure::Gentle(_) => process.send(&Request::Interrupt { force: false }).await,
+                        Pressure::Forced(_) => process.send(&Request::Interrupt { force: true }).await,
+                        Pressure::None | Pressure::Killed => self.control.kill(),
+                    }
+                    continue;
+                }
+            };
+            match heard {
+                Heard::Reply(Reply::Done { id: done, outcome, variables }) if done == id => {
+                    let before = std::mem::replace(&mut session.variables, variables);
+                    return Ok(match outcome {
+                        Outcome::Interrupted(_) => interrupted_keeping(&before, &session.variables),
+                        outcome => outcome,
+                    });
+                }
+                Heard::Reply(Reply::Ask { prompt, password, .. }) => {
+                    let text = sink.ask(&prompt, password).await;
+                    // The interrupt comes first, so that the cell ends at the answer.
+                    if self.control.is_interrupted() && pressed.begin() {
+                        process.send(&Request::Interrupt { force: false }).await;
+                    }
+                    process.send(&Request::Answer { text }).await;
                 }
                 Heard::Reply(reply) => show(reply, sink),
                 Heard::Progress(line) => sink.stream(StreamName::Stderr, &format!("{line}\n")),
@@ -135,18 +198,21 @@ impl Worker {
         }
     }
 
-    fn start(&self, session: &mut Session) -> Result<(), CellsError> {
+    async fn start(&self, session: &mut Session, sink: &dyn Sink) -> Result<(), CellsError> {
         if session.process.is_some() {
             return Ok(());
         }
+        let config = self.config();
+        let prelude = building::wait(&config, &self.control, sink).await?;
         // Kept over restarts, so that dependencies need not be compiled again after an interrupt.
         let folder = match session.folder.take() {
             Some(folder) => folder,
-            None => Folder::create(&self.config().temp)?,
+            None => Folder::create(&config.cache.join("cells"), prelude.as_ref())?,
         };
-        let process = Process::start(&self.config(), &folder, &self.control);
+        let process = Process::start(&config, &folder, prelude.as_ref(), &self.control);
         session.folder = Some(folder);
         session.owed = None;
+        session.variables.clear();
         session.process = Some(process?);
         Ok(())
     }
@@ -156,14 +222,11 @@ impl Worker {
         let Some(process) = session.process.take() else {
             return Ok(Outcome::Ok);
         };
-        let interrupted = self.control.finish();
+        let was_interrupted = self.control.is_interrupted();
+        let lost = std::mem::take(&mut session.variables);
         let (status, last_words) = process.end(&self.control).await;
-        if interrupted {
-            return Ok(Outcome::Interrupted(CellError::new(
-                "Interrupted",
-                "the cell was interrupted; its variables are lost",
-                "The next Rust cell starts afresh. Loops, magics and the kernel go on.",
-            )));
+        if was_interrupted {
+            return Ok(interrupted_keeping(&lost, &[]));
         }
         if status.is_some_and(|status| status.success()) {
             sink.stream(
@@ -176,8 +239,9 @@ impl Worker {
         Err(CellsError::Died { status, last_words })
     }
 
-    /// Ends the running cell, if there is one, by killing the worker with all that it started.
-    /// Returns at once; [`Worker::execute`] then gives [`Outcome::Interrupted`].
+    /// Ends the running cell, if there is one: its compile at once, its code at the next turn of a loop, or
+    /// after a second by killing its process. Returns at once; [`Worker::execute`] then gives
+    /// [`Outcome::Interrupted`].
     pub fn interrupt(&self) {
         self.control.interrupt();
     }
@@ -185,16 +249,34 @@ impl Worker {
     /// What could stand at `cursor` (in bytes). Empty unless the worker runs, is idle and answers
     /// within 0.3 s.
     pub async fn complete(&self, code: &str, cursor: usize) -> Completions {
-        let Ok(mut session) = self.session.try_lock() else {
-            return Completions::default();
-        };
-        let answer = timeout(COMPLETION_LIMIT, session.complete(code, cursor)).await;
-        answer.ok().flatten().unwrap_or_default()
+        let question = |id| Request::Complete { id, code: code.to_owned(), cursor };
+        match self.question(question).await {
+            Some(Reply::Completions { completions, .. }) => completions,
+            _ => Completions::default(),
+        }
+    }
+
+    /// What is known of what stands before `cursor` (in bytes), as Markdown. Nothing unless the worker runs, is
+    /// idle and answers within 0.3 s.
+    pub async fn inspect(&self, code: &str, cursor: usize) -> Option<String> {
+        let question = |id| Request::Inspect { id, code: code.to_owned(), cursor };
+        match self.question(question).await {
+            Some(Reply::Inspected { markdown, .. }) => Some(markdown).filter(|text| !text.is_empty()),
+            _ => None,
+        }
+    }
+
+    async fn question(&self, request: impl Fn(u64) -> Request) -> Option<Reply> {
+        let mut session = self.session.try_lock().ok()?;
+        timeout(COMPLETION_LIMIT, session.question(request)).await.ok().flatten()
     }
 
     /// Ends the worker and deletes its folder; a cell that runs is interrupted.
     pub async fn shutdown(&self) {
         self.control.interrupt();
+        if self.control.is_interrupted() {
+            self.control.kill();
+        }
         let mut session = self.session.lock().await;
         if let Some(process) = &mut session.process {
             process.send(&Request::Quit).await;
@@ -208,11 +290,12 @@ impl Worker {
         if let Some(process) = session.process.take() {
             process.end(&self.control).await;
         }
+        session.variables.clear();
     }
 }
 
 impl Session {
-    async fn complete(&mut self, code: &str, cursor: usize) -> Option<Completions> {
+    async fn question(&mut self, request: impl Fn(u64) -> Request) -> Option<Reply> {
         let process = self.process.as_mut()?;
         // One question at a time, so that slow answers do not pile up before the next cell.
         let mut asked = None;
@@ -221,13 +304,13 @@ impl Session {
                 self.last_id += 1;
                 asked = Some(self.last_id);
                 self.owed = asked;
-                process.send(&Request::Complete { id: self.last_id, code: code.to_owned(), cursor }).await;
+                process.send(&request(self.last_id)).await;
             }
             match process.hear().await.ok()? {
-                Heard::Reply(Reply::Completions { id, completions }) => {
+                Heard::Reply(reply @ (Reply::Completions { .. } | Reply::Inspected { .. })) => {
                     self.owed = None;
-                    if asked == Some(id) {
-                        return Some(completions);
+                    if asked == Some(reply.id()) {
+                        return Some(reply);
                     }
                 }
                 Heard::Reply(reply) => self.late.push(reply),
@@ -238,11 +321,76 @@ impl Session {
     }
 }
 
-/// Shows a reply; the end of a cell that nobody waited for, or a late completion, is nothing.
+/// How hard a cell is pressed to end, and when it will be pressed harder.
+#[derive(Debug, Default, Clone, Copy)]
+enum Pressure {
+    #[default]
+    None,
+    /// Its compile is ended, its loops are told.
+    Gentle(Instant),
+    /// The process of its code is killed.
+    Forced(Instant),
+    /// The worker is killed with all that it started.
+    Killed,
+}
+
+#[derive(Debug, Default)]
+struct Pressed(Pressure);
+
+impl Pressed {
+    /// Waits until the cell is to be pressed harder.
+    async fn next(&mut self, control: &Control) {
+        match self.0 {
+            Pressure::None => {
+                control.interrupted().await;
+                self.begin();
+            }
+            Pressure::Gentle(until) => {
+                sleep_until(until).await;
+                self.0 = Pressure::Forced(Instant::now() + INTERRUPT_LIMIT);
+            }
+            Pressure::Forced(until) => {
+                sleep_until(until).await;
+                self.0 = Pressure::Killed;
+            }
+            Pressure::Killed => std::future::pending().await,
+        }
+    }
+
+    /// Whether this is the first time.
+    fn begin(&mut self) -> bool {
+        let first = matches!(self.0, Pressure::None);
+        if first {
+            self.0 = Pressure::Gentle(Instant::now() + INTERRUPT_LIMIT);
+        }
+        first
+    }
+}
+
+/// What an interrupted cell says: which of the variables before it are there still.
+fn interrupted_keeping(before: &[String], kept: &[String]) -> Outcome {
+    let (kept, lost): (Vec<&str>, Vec<&str>) =
+        before.iter().map(String::as_str).partition(|name| kept.iter().any(|kept| kept == name));
+    let more = match (kept.is_empty(), lost.is_empty()) {
+        (true, true) => "There were no variables before it.".to_owned(),
+        (false, true) => format!("Kept: {}.", kept.join(", ")),
+        (true, false) => format!("Lost with its process: {}. The next cell starts afresh.", lost.join(", ")),
+        (false, false) => {
+            format!("Kept: {}. Lost, since the cell had taken them: {}.", kept.join(", "), lost.join(", "))
+        }
+    };
+    interrupted("the cell was interrupted", &more)
+}
+
+fn interrupted(what: &str, more: &str) -> Outcome {
+    Outcome::Interrupted(CellError::new("Interrupted", what, more))
+}
+
+/// Shows a reply; the end of a cell that nobody waited for, or a late answer, is nothing.
 fn show(reply: Reply, sink: &dyn Sink) {
     match reply {
         Reply::Stream { name, text, .. } => sink.stream(name, &text),
         Reply::Display { bundle, .. } => sink.display(bundle),
-        Reply::Done { .. } | Reply::Completions { .. } => {}
+        Reply::Done { .. } | Reply::Completions { .. } | Reply::Inspected { .. } | Reply::Ask { .. } => {}
     }
 }

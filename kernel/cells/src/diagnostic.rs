@@ -5,6 +5,7 @@ use std::fmt::Write;
 use evcxr::CompilationError;
 
 use crate::message::CellError;
+use crate::source::Prepared;
 
 const RED: &str = "\u{1b}[1;31m";
 const BLUE: &str = "\u{1b}[1;34m";
@@ -30,9 +31,14 @@ struct Label {
     primary: bool,
 }
 
-/// All errors of a cell as one.
-pub(crate) fn compile_error(code: &str, errors: &[CompilationError]) -> CellError {
-    let diagnostics: Vec<Diagnostic> = errors.iter().map(Diagnostic::from).collect();
+/// All errors of a cell as one; their columns are those of the cell, not of what it was made into.
+pub(crate) fn compile_error(code: &str, prepared: &Prepared, errors: &[CompilationError]) -> CellError {
+    let mut diagnostics: Vec<Diagnostic> = errors.iter().map(Diagnostic::from).collect();
+    for label in diagnostics.iter_mut().flat_map(|diagnostic| &mut diagnostic.labels) {
+        for place in [&mut label.start, &mut label.end] {
+            place.1 = prepared.original_column(place.0, place.1);
+        }
+    }
     report(code, &diagnostics)
 }
 

@@ -34,6 +34,9 @@ pub enum CellsError {
         /// Its last words on standard error.
         last_words: String,
     },
+    /// The cell was interrupted before it reached the worker.
+    #[error("interrupted before the cell ran")]
+    Interrupted,
     /// The worker said something that is no reply.
     #[error("the Rust worker sent what is no reply: {line}")]
     Protocol {
@@ -55,6 +58,7 @@ impl CellsError {
                 "Perhaps memory ran out. The next cell starts a new worker."
             }
             Self::Died { .. } => "The next cell starts a new worker.",
+            Self::Interrupted => "",
             Self::Protocol { .. } => {
                 "Restart the kernel. If it happens again, the kernel and its worker are of different versions: \
                  `overnight install` mends that."

@@ -6,7 +6,8 @@
 //!     program: "/usr/bin/overnight".into(),
 //!     args: vec!["cells-worker".into()],
 //!     directory: "/home/ada/lab".into(),
-//!     temp: "/home/ada/.cache/overnight/cells".into(),
+//!     build: Some(vec!["prelude".into()]),
+//!     cache: "/home/ada/.cache/overnight".into(),
 //!     env: vec![],
 //! });
 //! worker.execute("let x = 1 + 1;", sink).await; // starts the child, compiles, runs
@@ -24,8 +25,9 @@
 //!
 //! evcxr would mix the user's output, rich values and its own protocol on one pipe, line by line.
 //! The tap takes them apart again: text flows as it is written (also without a newline), and a
-//! panic or a failing `?` is told as an error. The worker leads a process group of its own;
-//! interrupting a cell kills that group, which is the only way that reaches a compiler too.
+//! panic or a failing `?` is told as an error. An interrupt kills the compilers, or tells the loops
+//! of the running code to end; what does not end within a second is killed. The worker leads a process
+//! group of its own, and whatever it started ends with it.
 //!
 //! The binary that is named as `program` calls [`runtime_hook`] first thing in `main` and
 //! [`worker::run`] when asked to be the worker.
@@ -35,14 +37,16 @@ mod diagnostic;
 mod error;
 mod hook;
 mod message;
+pub mod prelude;
 mod python;
 mod source;
 mod tap;
 pub mod worker;
 
-pub use client::{Config, Sink, Worker};
+pub use client::{Config, OwnedFolder, Sink, Worker};
 pub use error::CellsError;
 pub use hook::runtime_hook;
 pub use message::{Bundle, CellError, Completion, Completions, Outcome, StreamName};
+pub use prelude::{Prelude, PreludeError};
 pub use python::{Hint, looks_like_python};
 pub use source::{Completeness, is_complete};

@@ -16,6 +16,15 @@ pub(crate) enum Request {
     Execute { id: u64, code: String },
     /// What could stand at `cursor` (a byte offset into `code`).
     Complete { id: u64, code: String, cursor: usize },
+    /// What is known of what stands before `cursor`.
+    Inspect { id: u64, code: String, cursor: usize },
+    /// Start evcxr and let it read the prelude, so that the first cell need not wait for that.
+    Warm,
+    /// The person's answer to `Ask`; none where there will not be one.
+    Answer { text: Option<String> },
+    /// End the running cell: a compile at once, the user's code at its next loop, or with `force` by killing its
+    /// process.
+    Interrupt { force: bool },
     /// End, after running the destructors of the user's statics.
     Quit,
 }
@@ -28,10 +37,28 @@ pub(crate) enum Reply {
     Stream { id: u64, name: StreamName, text: String },
     /// A value that the cell shows.
     Display { id: u64, bundle: Bundle },
-    /// The cell has ended; nothing that it wrote comes after this.
-    Done { id: u64, outcome: Outcome },
+    /// The cell asks the person at the notebook for a line.
+    Ask { id: u64, prompt: String, password: bool },
+    /// The cell has ended; nothing that it wrote comes after this. `variables` are those that the next cell has.
+    Done { id: u64, outcome: Outcome, variables: Vec<String> },
+    /// The answer to `Inspect`, as Markdown; empty where nothing is known.
+    Inspected { id: u64, markdown: String },
     /// The answer to `Complete`.
     Completions { id: u64, completions: Completions },
+}
+
+impl Reply {
+    /// The request that it answers, or the cell that it is about.
+    pub(crate) fn id(&self) -> u64 {
+        match self {
+            Self::Stream { id, .. }
+            | Self::Display { id, .. }
+            | Self::Ask { id, .. }
+            | Self::Done { id, .. }
+            | Self::Completions { id, .. }
+            | Self::Inspected { id, .. } => *id,
+        }
+    }
 }
 
 /// Which of a cell's two text streams.
@@ -62,7 +89,7 @@ pub enum Outcome {
     Ok,
     /// It did not compile, panicked, returned early by `?`, or its process died.
     Error(CellError),
-    /// It was interrupted: its variables are lost, the next cell starts afresh.
+    /// It was interrupted; what it says tells which variables are kept.
     Interrupted(CellError),
 }
 
@@ -126,8 +153,12 @@ mod tests {
     fn messages_are_one_line_and_come_back() {
         let replies = [
             Reply::Stream { id: 3, name: StreamName::Stdout, text: "a\nb\r\u{1b}[0m".into() },
-            Reply::Done { id: 3, outcome: Outcome::Ok },
-            Reply::Done { id: 4, outcome: Outcome::Error(CellError::new("panic", "no", "line\nline")) },
+            Reply::Done { id: 3, outcome: Outcome::Ok, variables: vec!["a".into()] },
+            Reply::Done {
+                id: 4,
+                outcome: Outcome::Error(CellError::new("panic", "no", "line\nline")),
+                variables: Vec::new(),
+            },
         ];
         for reply in replies {
             let line = serde_json::to_string(&reply).unwrap();

@@ -7,6 +7,7 @@
 
 pub(crate) mod record;
 mod scanner;
+mod stdin;
 
 use std::env;
 use std::fs::{File, OpenOptions};
@@ -21,6 +22,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use crate::hook;
 use record::Record;
 use scanner::{Event, Line, Scanner};
+use stdin::Input;
 
 /// Names the pipe, in the tap's environment.
 pub(crate) const OUTPUT: &str = "OVERNIGHT_CELLS_OUTPUT";
@@ -49,19 +51,22 @@ fn serve() -> io::Result<()> {
         .env("RUST_BACKTRACE", env::var_os(BACKTRACE).unwrap_or_else(|| "0".into()))
         .env_remove(OUTPUT)
         .env_remove(BACKTRACE)
-        .stdin(Stdio::inherit())
+        .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()?;
-    let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
-        return Err(io::Error::other("the process has no output"));
+    let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+    let (Some(stdin), Some(stdout), Some(stderr)) = pipes else {
+        return Err(io::Error::other("the process has no input and output"));
     };
+    let input = Input::new(stdin, child.id())?;
     let ended = wait_in_background(child)?;
-    let mut tap = Tap { stdout, stderr: Some(stderr), records, buffer: vec![0; 1 << 16] };
+    let mut tap = Tap { input, stdout, stderr: Some(stderr), records, buffer: vec![0; 1 << 16] };
     let mut scanner = Scanner::default();
     // The process's end is a third thing to wait for: one that it left behind may hold the pipes open.
     loop {
         tap.wait(&ended)?;
+        tap.pass_stdin()?;
         tap.pass_stderr()?;
         let open = tap.pass_stdout(&mut scanner)?;
         if !open || ready(ended.as_fd())? {
@@ -94,6 +99,7 @@ fn status_of(mut ended: io::PipeReader) -> io::Result<ExitStatus> {
 }
 
 struct Tap {
+    input: Input,
     stdout: ChildStdout,
     /// None once it is closed.
     stderr: Option<ChildStderr>,
@@ -102,11 +108,25 @@ struct Tap {
 }
 
 impl Tap {
-    /// Waits until there is something to do.
+    /// Waits until there is something to do, or to look whether the cell reads standard input.
     fn wait(&self, ended: &io::PipeReader) -> io::Result<()> {
+        let stdin = io::stdin();
         let mut fds = vec![self.stdout.as_fd(), ended.as_fd()];
         fds.extend(self.stderr.as_ref().map(AsFd::as_fd));
-        poll_for(&fds, PollTimeout::NONE).map(drop)
+        fds.extend(self.input.is_open().then(|| stdin.as_fd()));
+        let look = PollTimeout::try_from(stdin::LOOK).unwrap_or(PollTimeout::MAX);
+        poll_for(&fds, if self.input.may_ask() { look } else { PollTimeout::NONE }).map(drop)
+    }
+
+    /// Passes on evcxr's commands and answers, and asks where the cell only waits.
+    fn pass_stdin(&mut self) -> io::Result<()> {
+        if self.input.is_open() && ready(io::stdin().as_fd())? {
+            return self.input.pass();
+        }
+        if !ready(self.stdout.as_fd())? && self.input.is_wanted() {
+            self.pass_line(&Line::Other(scanner::ASK.to_vec()))?;
+        }
+        Ok(())
     }
 
     /// Passes on what stands in the error pipe now.
@@ -150,7 +170,9 @@ impl Tap {
         match line {
             Line::Panicked => Record::Panicked.write(&mut self.records)?,
             Line::Returned => Record::Returned.write(&mut self.records)?,
-            Line::Complete | Line::Other(_) => {}
+            Line::Complete => self.input.finished(),
+            Line::Other(line) if line.starts_with(scanner::INPUT) => self.input.has_asked(),
+            Line::Other(_) => {}
         }
         let mut stdout = io::stdout().lock();
         stdout.write_all(line.bytes())?;

@@ -3,6 +3,7 @@
 //! Requests come on standard input. Replies leave on what was standard output at the start; that
 //! descriptor is put aside at once, so that nothing which prints can get between them.
 
+mod interrupt;
 mod output;
 mod session;
 
@@ -20,6 +21,9 @@ use nix::unistd::{dup2_stdin, dup2_stdout, getpgrp, getpid};
 use crate::message::{Bundle, Reply, Request, StreamName};
 use crate::tap;
 use session::Session;
+
+/// Where the prelude's crate is, in the worker's environment; without it cells have no prelude.
+pub(crate) const PRELUDE: &str = "OVERNIGHT_CELLS_PRELUDE";
 
 /// Answers requests until the kernel closes standard input; call [`crate::runtime_hook`] first.
 #[allow(clippy::exit, clippy::print_stderr, reason = "a process of its own: the kernel shows its last words")]
@@ -42,38 +46,56 @@ fn serve() -> io::Result<()> {
     let fifo =
         env::var_os(tap::OUTPUT).ok_or_else(|| io::Error::other(format!("{} is not set", tap::OUTPUT)))?;
     let output = output::Output::open(&PathBuf::from(fifo), Arc::clone(&replies))?;
-    let mut session = Session::new(Arc::clone(&replies), output);
-    for request in read_in_background(requests) {
+    let (requests, answers) = read_in_background(requests);
+    let mut session = Session::new(Arc::clone(&replies), output, answers);
+    for request in requests {
         match request {
             Request::Execute { id, code } => {
                 let outcome = session.execute(id, &code);
-                replies.send(&Reply::Done { id, outcome });
+                replies.send(&Reply::Done { id, outcome, variables: session.variables() });
             }
             Request::Complete { id, code, cursor } => {
                 let completions = session.complete(&code, cursor);
                 replies.send(&Reply::Completions { id, completions });
             }
+            Request::Inspect { id, code, cursor } => {
+                let markdown = session.inspect(&code, cursor).unwrap_or_default();
+                replies.send(&Reply::Inspected { id, markdown });
+            }
+            Request::Warm => session.warm(),
             Request::Quit => break,
+            // These two never wait for their turn.
+            Request::Answer { .. } | Request::Interrupt { .. } => {}
         }
     }
     Ok(())
 }
 
-/// Reads requests on a thread, so that the end of the kernel is seen also while a cell runs.
-fn read_in_background(requests: File) -> Receiver<Request> {
+/// Reads requests on a thread, so that interrupts, answers and the end of the kernel are seen also while a cell
+/// runs.
+fn read_in_background(requests: File) -> (Receiver<Request>, Receiver<Option<String>>) {
     let (sender, receiver): (Sender<Request>, _) = channel();
+    let (answer, answers) = channel();
     thread::spawn(move || {
         for line in BufReader::new(requests).lines() {
             let Ok(request) = line.and_then(|line| Ok(serde_json::from_str(&line)?)) else {
                 break;
             };
-            if sender.send(request).is_err() {
+            let taken = match request {
+                Request::Interrupt { force } => {
+                    interrupt::now(force);
+                    true
+                }
+                Request::Answer { text } => answer.send(text).is_ok(),
+                request => sender.send(request).is_ok(),
+            };
+            if !taken {
                 break;
             }
         }
         end_with_everything();
     });
-    receiver
+    (receiver, answers)
 }
 
 /// The kernel is gone, by whatever cause: so are this process, its cells and its compilers.
@@ -117,6 +139,13 @@ impl Replies {
         if let (Some(id), false) = (inner.cell, text.is_empty()) {
             Self::write(&mut inner, &Reply::Stream { id, name, text });
         }
+    }
+
+    /// Asks the person at the notebook.
+    fn ask(&self, prompt: String, password: bool) {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let id = inner.cell.unwrap_or_default();
+        Self::write(&mut inner, &Reply::Ask { id, prompt, password });
     }
 
     fn display(&self, bundle: Bundle) {

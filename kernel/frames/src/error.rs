@@ -28,6 +28,39 @@ pub enum FramesError {
         /// What to write instead, where that can be guessed.
         hint: String,
     },
+    /// A frame has no such column.
+    #[error("there is no column `{name}`")]
+    UnknownColumn {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: Vec<String>,
+    },
+    /// A column holds what cannot be drawn.
+    #[error("column `{name}` cannot be drawn: {source}")]
+    Unfit {
+        /// Which column.
+        name: String,
+        /// What polars says.
+        source: PolarsError,
+    },
+    /// A frame's name is none.
+    #[error("`{name}` cannot be the name of a frame")]
+    Name {
+        /// What it was to be called.
+        name: String,
+    },
+    /// A frame is to be kept by name where nothing keeps it.
+    #[error("a terminal keeps no frames: only a notebook's SQL and Rust cells share them")]
+    NowhereToSave,
+    /// A frame could not be written to a file.
+    #[error("cannot write {}: {source}", path.display())]
+    Write {
+        /// The file.
+        path: std::path::PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// A frame could not be made: a bug, or memory ran out.
     #[error("cannot make the frame `{table}`: {source}")]
     Frame {
@@ -53,7 +86,12 @@ impl FramesError {
                 Some("there are no experiments yet: `loop start` begins with a baseline".to_owned())
             }
             Self::Sql { hint, .. } => Some(hint.clone()).filter(|hint| !hint.is_empty()),
-            Self::Frame { .. } => None,
+            Self::UnknownColumn { known, .. } => Some(format!("the columns are {}", known.join(", "))),
+            Self::Name { .. } => {
+                Some(format!("letters, digits and _ make a name, and {} are taken", crate::TABLES.join(", ")))
+            }
+            Self::NowhereToSave => Some("`--to parquet FILE` writes a file".to_owned()),
+            Self::Unfit { .. } | Self::Write { .. } | Self::Frame { .. } => None,
         }
     }
 }

@@ -21,14 +21,17 @@ mod columns;
 mod error;
 mod events;
 mod experiments;
+mod file;
 mod journal;
 mod json;
 mod metrics;
+mod named;
 mod runs;
 mod sql;
 mod tail;
 #[cfg(test)]
 mod tests;
+mod values;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -37,12 +40,14 @@ use std::{
 };
 
 pub use error::FramesError;
+pub use file::{Format, read_arrow};
 pub use journal::LiveRun;
 pub use json::{experiments_json, metrics_json, rows_json};
 use lab::{CommitId, Entry, Experiment, ExperimentId, RunId, Tag, metrics::Row};
 use ledger::Ledger;
-use polars::prelude::DataFrame;
+pub use polars::prelude::DataFrame;
 pub use sql::TABLES;
+pub use values::{numbers, words};
 
 use crate::{cache::Cache, error::making, journal::Journal, tail::Tail};
 
@@ -67,6 +72,8 @@ pub struct Frames {
     /// The lines of each run in progress.
     tails: HashMap<RunId, Tail<Row>>,
     tags: HashMap<Tag, Known>,
+    /// The folder of the frames that have a name.
+    named: Option<PathBuf>,
 }
 
 /// What was made of one tag's ledger, each with the commit that it was made from.
@@ -90,7 +97,21 @@ impl Frames {
             journal: Journal::new(state.join("events.jsonl")),
             tails: HashMap::new(),
             tags: HashMap::new(),
+            named: None,
         }
+    }
+
+    /// With the frames that lie in this folder, each by the name of its file, as further tables for queries.
+    #[must_use]
+    pub fn with_named(mut self, folder: Option<&Path>) -> Self {
+        self.named = folder.map(Path::to_owned);
+        self
+    }
+
+    /// Gives a frame a name, by which queries find it from now on.
+    pub fn save(&self, name: &str, frame: &DataFrame) -> Result<(), FramesError> {
+        let Some(folder) = &self.named else { return Err(FramesError::NowhereToSave) };
+        named::save(folder, name, frame)
     }
 
     /// The ledger that is read.
@@ -175,17 +196,27 @@ impl Frames {
 
     /// The answer to a query over the tables that it names; only those are made.
     pub fn sql(&mut self, tag: &Tag, query: &str) -> Result<DataFrame, FramesError> {
+        let kept = self.named.as_deref().map(named::list).unwrap_or_default();
+        let known: Vec<&str> = TABLES.into_iter().chain(kept.iter().map(|(name, _)| name.as_str())).collect();
         let mut tables = Vec::new();
-        for name in sql::named(query) {
-            let frame = match name {
-                "experiments" => self.experiments(tag)?,
-                "metrics" => self.metrics(tag, Which::All)?,
-                "runs" => self.runs(tag)?,
-                _ => self.events(tag)?,
+        for name in sql::named(query, &known) {
+            let frame = match kept.iter().find(|(kept, _)| kept == name) {
+                Some((_, path)) => read_arrow(path).map_err(making("a named frame"))?,
+                None => self.table(tag, name, Which::All)?,
             };
-            tables.push((name, frame));
+            tables.push((name.to_owned(), frame));
         }
-        sql::run(query, tables)
+        sql::run(query, tables, &known)
+    }
+
+    /// One of the [`TABLES`]; `which` is about the metrics alone.
+    pub fn table(&mut self, tag: &Tag, name: &str, which: Which) -> Result<DataFrame, FramesError> {
+        match name {
+            "experiments" => self.experiments(tag),
+            "metrics" => self.metrics(tag, which),
+            "runs" => self.runs(tag),
+            _ => self.events(tag),
+        }
     }
 
     /// The runs whose experiments are not in the ledger yet: in progress, or about to be judged.

@@ -7,8 +7,15 @@ use std::path::PathBuf;
 pub(crate) const LAB: &str = "OVERNIGHT_LAB";
 /// The filter of the kernel's and the runner's log files, such as `debug` or `runner=trace`.
 pub(crate) const LOG: &str = "OVERNIGHT_LOG";
+/// Set for Rust cells: this program, which they ask for the lab's frames.
+pub(crate) const PROGRAM: &str = "OVERNIGHT_PROGRAM";
+/// Set for Rust cells: the folder of the frames that they share with SQL.
+pub(crate) const FRAMES: &str = "OVERNIGHT_FRAMES";
 /// Set by Jupyter: the process that started the kernel, with which the kernel ends.
 pub(crate) const JPY_PARENT_PID: &str = "JPY_PARENT_PID";
+
+/// Set by Jupyter: the notebook that the kernel is for.
+pub(crate) const JPY_SESSION_NAME: &str = "JPY_SESSION_NAME";
 
 /// The value of a variable, if it is set, not empty, and text.
 pub(crate) fn var(name: &str) -> Option<String> {

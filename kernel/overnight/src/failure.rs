@@ -128,6 +128,19 @@ impl From<runner::RunnerError> for Failure {
     }
 }
 
+impl From<cells::PreludeError> for Failure {
+    fn from(error: cells::PreludeError) -> Self {
+        let hint = match error {
+            cells::PreludeError::NoToolchain { .. } => "install it from https://rustup.rs",
+            cells::PreludeError::Build { .. } => {
+                "cargo needs crates.io or a mirror of it, and a C compiler; magics work without all that"
+            }
+            _ => "check the free space and the permissions there",
+        };
+        Self::new(error.to_string()).hint(hint)
+    }
+}
+
 impl From<jupyter::JupyterError> for Failure {
     fn from(error: jupyter::JupyterError) -> Self {
         Self::new(error.to_string()).hint(error.hint())

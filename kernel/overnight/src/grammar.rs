@@ -64,6 +64,8 @@ pub(crate) enum CliCommand {
         /// The job's folder.
         folder: PathBuf,
     },
+    /// Build what Rust cells have in scope: polars, the lab's frames. A kernel does so when it first starts.
+    Prelude,
     /// Compile and run Rust cells; the kernel calls this.
     #[command(hide = true)]
     CellsWorker,
@@ -169,7 +171,7 @@ pub(crate) enum Command {
     Sql(SqlArgs),
     /// Show the program and the settings that it gives.
     Program,
-    /// Write the experiments as results.tsv.
+    /// Write the experiments as results.tsv, or the tables as files that pandas, polars and DuckDB read.
     Export(ExportArgs),
     /// Read experiments from a results.tsv.
     Import(ImportArgs),
@@ -380,12 +382,22 @@ pub(crate) enum PlotKind {
 /// `sql`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct SqlArgs {
-    /// The query, over the tables experiments, runs, metrics and events.
+    /// The query, over the tables experiments, runs, metrics and events, and the frames that have a name.
     #[arg(required = true)]
     pub(crate) query: Vec<String>,
     /// Rows to show.
     #[arg(long, default_value_t = 50)]
     pub(crate) rows: usize,
+    /// Give the answer a name, by which later queries and Rust cells (`frame("NAME")`) find it.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) save: Option<String>,
+    /// Write the answer to a file: `--to parquet FILE`, also csv and arrow.
+    #[arg(long, num_args = 2, value_names = ["FORMAT", "FILE"])]
+    pub(crate) to: Vec<String>,
+    /// Draw two columns of the answer, as line, steps or points, a colour for each value of a third: `--chart line
+    /// step loss run`.
+    #[arg(long, num_args = 3..=4, value_names = ["KIND", "X", "Y", "COLOUR"])]
+    pub(crate) chart: Vec<String>,
     #[command(flatten)]
     pub(crate) tag: TagArgs,
 }
@@ -393,10 +405,32 @@ pub(crate) struct SqlArgs {
 /// `export`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ExportArgs {
-    /// The file to write; printed without one.
+    /// The file to write, or for all tables the folder. A results.tsv is printed without one.
     pub(crate) file: Option<PathBuf>,
+    /// What to write; results.tsv by default, else the tables.
+    #[arg(long, value_enum)]
+    pub(crate) to: Option<FileFormat>,
+    /// Only this table.
+    #[arg(long, value_parser = PossibleValuesParser::new(frames::TABLES))]
+    pub(crate) table: Option<String>,
+    /// Only the metrics of this experiment: its number, `best`, `latest` or `running`.
+    #[arg(long, value_name = "EXPERIMENT")]
+    pub(crate) of: Option<Which>,
     #[command(flatten)]
     pub(crate) tag: TagArgs,
+}
+
+/// What a table is written as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FileFormat {
+    /// karpathy's results.tsv.
+    Tsv,
+    /// Comma-separated text.
+    Csv,
+    /// Parquet, compressed.
+    Parquet,
+    /// Arrow IPC.
+    Arrow,
 }
 
 /// `import`.

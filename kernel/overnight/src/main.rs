@@ -61,6 +61,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         CliCommand::Kernel { connection_file } => service::kernel(&connection_file, folder)?,
         CliCommand::Runner => return service::runner(folder),
         CliCommand::Shim { folder } => return Ok(service::shim(&folder)),
+        CliCommand::Prelude => service::prelude()?,
         CliCommand::CellsWorker => service::cells(),
     }
     Ok(ExitCode::Done)

@@ -23,12 +23,14 @@ pub(crate) struct Session {
     pub(crate) json: bool,
     /// Environment variables for a runner that is begun, beside those of this process.
     pub(crate) env: BTreeMap<String, String>,
+    /// The folder of the frames that a notebook has named; none in a terminal.
+    pub(crate) frames: Option<PathBuf>,
 }
 
 impl Session {
     /// A session in `folder`.
     pub(crate) fn new(folder: PathBuf, json: bool) -> Self {
-        Self { folder, json, env: BTreeMap::new() }
+        Self { folder, json, env: BTreeMap::new(), frames: None }
     }
 
     /// The ledger of the lab's repository.
@@ -76,10 +78,10 @@ impl Session {
         numbers().unwrap_or_default()
     }
 
-    /// The tables of the lab, of the runs in progress too.
+    /// The tables of the lab, of the runs in progress too, and the frames that a notebook has named.
     pub(crate) fn frames(&self, ledger: Ledger) -> Result<Frames, Failure> {
         let paths = self.paths(&ledger)?;
-        Ok(Frames::new(ledger, paths.cache))
+        Ok(Frames::new(ledger, paths.cache).with_named(self.frames.as_deref()))
     }
 }
 

@@ -18,108 +18,131 @@ const CELL: usize = 300;
 
 /// A frame: its shape, the types of its columns, and at most `limit` rows, the first and the last ones.
 pub fn table(frame: &DataFrame, limit: usize) -> Bundle {
-    Bundle::new(text(frame, limit)).with(HTML, markup(frame, limit).into_string())
+    Table { frame, height: frame.height(), limit }.bundle()
 }
 
-/// The rows to show: all, or the first and the last ones with a gap (`None`) between them.
-fn rows(height: usize, limit: usize) -> Vec<Option<usize>> {
-    if height <= limit {
-        return (0..height).map(Some).collect();
-    }
-    let first = limit.div_ceil(2);
-    (0..first).map(Some).chain([None]).chain((height - limit / 2..height).map(Some)).collect()
+/// A frame of `height` rows of which only the first and the last ones are at hand, as many of each.
+pub fn excerpt(ends: &DataFrame, height: usize) -> Bundle {
+    Table { frame: ends, height, limit: ends.height().min(height) }.bundle()
 }
 
-fn shape(frame: &DataFrame) -> String {
-    let (rows, columns) = frame.shape();
-    format!("{} × {}", count(rows, "row", "rows"), count(columns, "column", "columns"))
+/// What is drawn.
+struct Table<'a> {
+    /// All rows, or the first and the last ones.
+    frame: &'a DataFrame,
+    /// How many rows there are.
+    height: usize,
+    /// How many are drawn.
+    limit: usize,
 }
 
-fn cuts(frame: &DataFrame, limit: usize) -> Option<String> {
-    let (height, width) = frame.shape();
-    let mut cut = Vec::new();
-    if height > limit {
-        cut.push(format!("{} not shown", count(height - limit, "row", "rows")));
+impl Table<'_> {
+    fn bundle(&self) -> Bundle {
+        Bundle::new(self.text()).with(HTML, self.markup().into_string())
     }
-    if width > COLUMNS {
-        cut.push(format!("{} not shown", count(width - COLUMNS, "column", "columns")));
-    }
-    (!cut.is_empty()).then(|| cut.join(", "))
-}
 
-fn text(frame: &DataFrame, limit: usize) -> String {
-    use crate::grid::{Align, Grid};
-    if frame.width() == 0 {
-        return shape(frame);
-    }
-    // A terminal takes as many columns as fit; the HTML form has all of them.
-    let shown = rows(frame.height(), limit);
-    let columns: Vec<_> = frame.columns().iter().take(COLUMNS).collect();
-    let cell = |column: &polars::prelude::Column, row: Option<usize>| match row {
-        Some(row) => column.get(row).map_or_else(|_| String::new(), |value| clip(&plain(&value), 60)),
-        None => "…".to_owned(),
-    };
-    let mut width = 0;
-    let mut fit = Vec::new();
-    for column in columns {
-        let name = clip(&one_line(column.name()), 40);
-        let cells: Vec<String> = [name, kind(column.dtype())]
-            .into_iter()
-            .chain(shown.iter().map(|row| cell(column, *row)))
-            .collect();
-        let wide = cells.iter().map(|cell| crate::text::columns(cell)).max().unwrap_or(0) + 2;
-        if width + wide > 118 && !fit.is_empty() {
-            break;
+    /// The rows to show, by where they are in the frame: all, or the first and the last ones with a gap (`None`)
+    /// between them.
+    fn rows(&self) -> Vec<Option<usize>> {
+        let there = self.frame.height();
+        if self.height <= self.limit {
+            return (0..there).map(Some).collect();
         }
-        width += wide;
-        fit.push((column.dtype().is_primitive_numeric(), cells));
+        let first = self.limit.div_ceil(2);
+        (0..first).map(Some).chain([None]).chain((there - self.limit / 2..there).map(Some)).collect()
     }
-    let mut heads: Vec<_> =
-        fit.iter().map(|(numeric, _)| ("", if *numeric { Align::Right } else { Align::Left })).collect();
-    heads.push(("", Align::Left));
-    let mut grid = Grid::new(heads);
-    for row in 0..shown.len() + 2 {
-        grid.row(fit.iter().map(|(_, cells)| cells[row].clone()).chain([String::new()]).collect());
-    }
-    let mut lines = grid.lines(usize::MAX);
-    lines.remove(0);
-    let hidden = frame.width() - fit.len();
-    let mut last = vec![shape(frame)];
-    if frame.height() > limit {
-        last.push(format!("{} not shown", count(frame.height() - limit, "row", "rows")));
-    }
-    if hidden > 0 {
-        last.push(format!("{} not shown here", count(hidden, "column", "columns")));
-    }
-    lines.push(last.join(", "));
-    lines.join("\n")
-}
 
-fn markup(frame: &DataFrame, limit: usize) -> maud::Markup {
-    let columns: Vec<_> = frame.columns().iter().take(COLUMNS).collect();
-    let align = |numeric: bool| if numeric { style::NUMBER } else { style::CELL };
-    html! {
-        div {
-            @if !columns.is_empty() {
-                table style=(style::TABLE) {
-                    thead { tr {
-                        @for column in &columns {
-                            th style=(align(column.dtype().is_primitive_numeric())) {
-                                (clip(&one_line(column.name()), 60))
-                                div style="font-weight:400;font-size:11px;opacity:0.6" { (kind(column.dtype())) }
+    fn shape(&self) -> String {
+        format!("{} × {}", count(self.height, "row", "rows"), count(self.frame.width(), "column", "columns"))
+    }
+
+    fn cuts(&self) -> Option<String> {
+        let width = self.frame.width();
+        let mut cut = Vec::new();
+        if self.height > self.limit {
+            cut.push(format!("{} not shown", count(self.height - self.limit, "row", "rows")));
+        }
+        if width > COLUMNS {
+            cut.push(format!("{} not shown", count(width - COLUMNS, "column", "columns")));
+        }
+        (!cut.is_empty()).then(|| cut.join(", "))
+    }
+
+    fn text(&self) -> String {
+        use crate::grid::{Align, Grid};
+        let frame = self.frame;
+        if frame.width() == 0 {
+            return self.shape();
+        }
+        // A terminal takes as many columns as fit; the HTML form has all of them.
+        let shown = self.rows();
+        let columns: Vec<_> = frame.columns().iter().take(COLUMNS).collect();
+        let cell = |column: &polars::prelude::Column, row: Option<usize>| match row {
+            Some(row) => column.get(row).map_or_else(|_| String::new(), |value| clip(&plain(&value), 60)),
+            None => "…".to_owned(),
+        };
+        let mut width = 0;
+        let mut fit = Vec::new();
+        for column in columns {
+            let name = clip(&one_line(column.name()), 40);
+            let cells: Vec<String> = [name, kind(column.dtype())]
+                .into_iter()
+                .chain(shown.iter().map(|row| cell(column, *row)))
+                .collect();
+            let wide = cells.iter().map(|cell| crate::text::columns(cell)).max().unwrap_or(0) + 2;
+            if width + wide > 118 && !fit.is_empty() {
+                break;
+            }
+            width += wide;
+            fit.push((column.dtype().is_primitive_numeric(), cells));
+        }
+        let mut heads: Vec<_> =
+            fit.iter().map(|(numeric, _)| ("", if *numeric { Align::Right } else { Align::Left })).collect();
+        heads.push(("", Align::Left));
+        let mut grid = Grid::new(heads);
+        for row in 0..shown.len() + 2 {
+            grid.row(fit.iter().map(|(_, cells)| cells[row].clone()).chain([String::new()]).collect());
+        }
+        let mut lines = grid.lines(usize::MAX);
+        lines.remove(0);
+        let hidden = frame.width() - fit.len();
+        let mut last = vec![self.shape()];
+        if self.height > self.limit {
+            last.push(format!("{} not shown", count(self.height - self.limit, "row", "rows")));
+        }
+        if hidden > 0 {
+            last.push(format!("{} not shown here", count(hidden, "column", "columns")));
+        }
+        lines.push(last.join(", "));
+        lines.join("\n")
+    }
+
+    fn markup(&self) -> maud::Markup {
+        let columns: Vec<_> = self.frame.columns().iter().take(COLUMNS).collect();
+        let align = |numeric: bool| if numeric { style::NUMBER } else { style::CELL };
+        html! {
+            div {
+                @if !columns.is_empty() {
+                    table style=(style::TABLE) {
+                        thead { tr {
+                            @for column in &columns {
+                                th style=(align(column.dtype().is_primitive_numeric())) {
+                                    (clip(&one_line(column.name()), 60))
+                                    div style="font-weight:400;font-size:11px;opacity:0.6" { (kind(column.dtype())) }
+                                }
                             }
-                        }
-                    } }
-                    tbody {
-                        @for row in rows(frame.height(), limit) {
-                            tr {
-                                @for column in &columns {
-                                    td style=(cell_style(column.dtype())) {
-                                        @match row.map(|row| column.get(row)) {
-                                            None => "…",
-                                            Some(Ok(AnyValue::Null)) => span style="opacity:0.45" { "null" },
-                                            Some(Ok(value)) => (clip(&plain(&value), CELL)),
-                                            Some(Err(_)) => "",
+                        } }
+                        tbody {
+                            @for row in self.rows() {
+                                tr {
+                                    @for column in &columns {
+                                        td style=(cell_style(column.dtype())) {
+                                            @match row.map(|row| column.get(row)) {
+                                                None => "…",
+                                                Some(Ok(AnyValue::Null)) => span style="opacity:0.45" { "null" },
+                                                Some(Ok(value)) => (clip(&plain(&value), CELL)),
+                                                Some(Err(_)) => "",
+                                            }
                                         }
                                     }
                                 }
@@ -127,10 +150,10 @@ fn markup(frame: &DataFrame, limit: usize) -> maud::Markup {
                         }
                     }
                 }
-            }
-            div style=(style::MUTED) {
-                (shape(frame))
-                @if let Some(cut) = cuts(frame, limit) { " · " (cut) }
+                div style=(style::MUTED) {
+                    (self.shape())
+                    @if let Some(cut) = self.cuts() { " · " (cut) }
+                }
             }
         }
     }

@@ -1,64 +1,82 @@
 //! The worker's folder: evcxr's crate and target folder, and the named pipe.
-//!
-//! It is deleted with its owner. Where the owner was killed, the next one deletes it: each folder
-//! holds a file that its owner keeps locked.
 
 use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
 use crate::error::CellsError;
+use crate::prelude::Prelude;
 
-const PREFIX: &str = "cells-";
 const OWNER: &str = "owner.lock";
 
-pub(super) struct Folder {
+/// A folder that is deleted with its owner, or where the owner was killed, by the next one that makes a folder
+/// beside it.
+pub struct OwnedFolder {
     folder: TempDir,
     /// Locked as long as we live.
     _owner: File,
 }
 
-impl Folder {
-    /// Makes a folder in `parent`, and deletes there what dead owners have left.
-    pub(super) fn create(parent: &Path) -> Result<Self, CellsError> {
-        let failed = |source| CellsError::Folder { path: parent.to_owned(), source };
-        // evcxr insists on an absolute path.
-        let parent = std::path::absolute(parent).map_err(failed)?;
-        fs::create_dir_all(&parent).map_err(failed)?;
-        sweep(&parent);
-        let folder = tempfile::Builder::new().prefix(PREFIX).tempdir_in(&parent).map_err(failed)?;
-        fs::create_dir(folder.path().join("evcxr")).map_err(failed)?;
+impl OwnedFolder {
+    /// Makes a folder in `parent` whose name begins with `prefix`, and deletes those that dead owners have left.
+    pub fn create(parent: &Path, prefix: &str) -> io::Result<Self> {
+        let parent = std::path::absolute(parent)?;
+        fs::create_dir_all(&parent)?;
+        sweep(&parent, prefix);
+        let folder = tempfile::Builder::new().prefix(prefix).tempdir_in(&parent)?;
         // Locked before it has its name, so that nobody can take it for a dead owner's.
         let unnamed = folder.path().join("owner.new");
-        let owner = File::create(&unnamed).map_err(failed)?;
-        owner.lock().map_err(failed)?;
-        fs::rename(&unnamed, folder.path().join(OWNER)).map_err(failed)?;
+        let owner = File::create(&unnamed)?;
+        owner.lock()?;
+        fs::rename(&unnamed, folder.path().join(OWNER))?;
         Ok(Self { folder, _owner: owner })
     }
 
-    /// For `EVCXR_TMPDIR`.
-    pub(super) fn evcxr(&self) -> PathBuf {
-        self.folder.path().join("evcxr")
-    }
-
-    /// The named pipe.
-    pub(super) fn output(&self) -> PathBuf {
-        self.folder.path().join("output.fifo")
+    /// Where it is; absolute.
+    pub fn path(&self) -> &Path {
+        self.folder.path()
     }
 }
 
-fn sweep(parent: &Path) {
+fn sweep(parent: &Path, prefix: &str) {
     let Ok(entries) = fs::read_dir(parent) else {
         return;
     };
     for entry in entries.flatten() {
-        let is_ours = entry.file_name().to_string_lossy().starts_with(PREFIX);
+        let is_ours = entry.file_name().to_string_lossy().starts_with(prefix);
         let dead =
             is_ours && File::open(entry.path().join(OWNER)).is_ok_and(|owner| owner.try_lock().is_ok());
         if dead && let Err(error) = fs::remove_dir_all(entry.path()) {
-            tracing::debug!(folder = %entry.path().display(), %error, "a dead worker's folder stays");
+            tracing::debug!(folder = %entry.path().display(), %error, "a dead owner's folder stays");
         }
+    }
+}
+
+pub(super) struct Folder(OwnedFolder);
+
+impl Folder {
+    /// Makes a folder in `parent`, with the prelude in it.
+    pub(super) fn create(parent: &Path, prelude: Option<&Prelude>) -> Result<Self, CellsError> {
+        let failed = |source| CellsError::Folder { path: parent.to_owned(), source };
+        let folder = Self(OwnedFolder::create(parent, "cells-").map_err(failed)?);
+        let evcxr = folder.evcxr();
+        fs::create_dir(&evcxr).map_err(failed)?;
+        if let Some(prelude) = prelude {
+            prelude.seed(&evcxr).map_err(failed)?;
+        }
+        Ok(folder)
+    }
+
+    /// For `EVCXR_TMPDIR`, which evcxr wants to be absolute.
+    pub(super) fn evcxr(&self) -> PathBuf {
+        self.0.path().join("evcxr")
+    }
+
+    /// The named pipe.
+    pub(super) fn output(&self) -> PathBuf {
+        self.0.path().join("output.fifo")
     }
 }
 
@@ -70,14 +88,14 @@ mod tests {
     #[test]
     fn the_living_keep_their_folders_and_the_dead_do_not() {
         let parent = tempfile::tempdir().unwrap();
-        let living = Folder::create(parent.path()).unwrap();
+        let living = Folder::create(parent.path(), None).unwrap();
         let dead = parent.path().join("cells-dead");
         fs::create_dir(&dead).unwrap();
         fs::write(dead.join(OWNER), "").unwrap();
         let other = parent.path().join("cells-unknown");
         fs::create_dir(&other).unwrap();
 
-        let second = Folder::create(parent.path()).unwrap();
+        let second = Folder::create(parent.path(), None).unwrap();
         assert!(living.evcxr().is_dir() && second.evcxr().is_dir() && other.is_dir());
         assert!(!dead.exists());
         let path = second.evcxr();
@@ -88,7 +106,7 @@ mod tests {
     #[test]
     fn a_folder_that_cannot_be_made_is_named() {
         let parent = tempfile::NamedTempFile::new().unwrap();
-        let error = Folder::create(parent.path()).map(drop).unwrap_err();
+        let error = Folder::create(parent.path(), None).map(drop).unwrap_err();
         assert!(error.to_string().contains(&parent.path().display().to_string()));
     }
 }

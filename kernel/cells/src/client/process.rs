@@ -2,99 +2,26 @@
 
 use std::collections::VecDeque;
 use std::process::{ExitStatus, Stdio};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
 
 use super::Config;
+use super::control::Control;
 use super::folder::Folder;
 use crate::error::CellsError;
 use crate::message::{Reply, Request};
-use crate::tap;
+use crate::prelude::Prelude;
+use crate::{tap, worker};
 
 /// How many of the worker's own last lines are kept.
 const LAST_LINES: usize = 20;
 /// A killed process is gone in no time, unless the machine is in trouble.
 const END_LIMIT: Duration = Duration::from_secs(5);
-
-/// What an interrupt needs to know, apart from the session, which a running cell holds.
-#[derive(Debug, Default)]
-pub(super) struct Control {
-    state: Mutex<State>,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    /// The worker's process group.
-    group: Option<Pid>,
-    /// A cell runs.
-    busy: bool,
-    /// The cell that runs is to end.
-    interrupted: bool,
-}
-
-/// A cell that runs, until this is dropped.
-pub(super) struct Cell(Arc<Control>);
-
-impl Drop for Cell {
-    fn drop(&mut self) {
-        self.0.lock().busy = false;
-    }
-}
-
-impl Control {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn begin(self: &Arc<Self>) -> Cell {
-        let mut state = self.lock();
-        state.busy = true;
-        state.interrupted = false;
-        Cell(Arc::clone(self))
-    }
-
-    pub(super) fn interrupt(&self) {
-        let mut state = self.lock();
-        if state.busy {
-            state.interrupted = true;
-            kill(state.group);
-        }
-    }
-
-    /// No interrupt is taken for this cell any more; whether one was.
-    pub(super) fn finish(&self) -> bool {
-        let mut state = self.lock();
-        state.busy = false;
-        state.interrupted
-    }
-
-    /// A worker has started; the interrupt may have come before.
-    fn started(&self, group: Option<Pid>) {
-        let mut state = self.lock();
-        state.group = group;
-        if state.interrupted {
-            kill(group);
-        }
-    }
-
-    /// Kills what is left of the group. Afterwards its number means nothing any more.
-    fn ended(&self) {
-        kill(self.lock().group.take());
-    }
-}
-
-/// The group may be gone already.
-fn kill(group: Option<Pid>) {
-    if let Some(group) = group {
-        let _ = killpg(group, Signal::SIGKILL);
-    }
-}
 
 /// A worker that has been started.
 pub(super) struct Process {
@@ -120,6 +47,7 @@ impl Process {
     pub(super) fn start(
         config: &Config,
         folder: &Folder,
+        prelude: Option<&Prelude>,
         control: &Arc<Control>,
     ) -> Result<Self, CellsError> {
         let failed = |source| CellsError::Start {
@@ -131,6 +59,7 @@ impl Process {
             .args(&config.args)
             .current_dir(&config.directory)
             .envs(config.env.iter().map(|(name, value)| (name, value)))
+            .envs(prelude.map(|prelude| (worker::PRELUDE, prelude.crate_folder())))
             .env("EVCXR_TMPDIR", folder.evcxr())
             .env(tap::OUTPUT, folder.output())
             .stdin(Stdio::piped())

@@ -7,7 +7,10 @@ const COMPLETE: &[u8] = b"EVCXR_EXECUTION_COMPLETE";
 const PANICKED: &[u8] = b"EVCXR_PANIC_NOTIFICATION";
 const RETURNED: &[u8] = b"EVCXR_ERROR_OCCURRED";
 const CHANGED_TYPE: &[u8] = b"EVCXR_VARIABLE_CHANGED_TYPE:";
-const INPUT: &[u8] = b"EVCXR_INPUT_REQUEST";
+/// What a line begins with that asks the person for one.
+pub(super) const INPUT: &[u8] = b"EVCXR_INPUT_REQUEST";
+/// The question of one who has not said what it is about.
+pub(super) const ASK: &[u8] = b"EVCXR_INPUT_REQUEST:";
 
 /// No line of evcxr's is longer.
 const LONGEST_LINE: usize = 4096;

@@ -25,6 +25,11 @@ const LAST_WORDS: usize = 4096;
 /// busy machine some hundred.
 const PANIC_WAIT: Duration = Duration::from_secs(2);
 
+/// What the prelude shows is whole in itself, and not one form of what came just before.
+const OURS: &str = "application/vnd.overnight.";
+/// All forms of one value, as JSON: from MIME type to content.
+const WHOLE: &str = "application/vnd.overnight.bundle+json";
+
 /// What the output of one cell said about how it ended.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(super) struct Ending {
@@ -156,7 +161,7 @@ impl<F: FnMut(Shown)> Collector<F> {
                 self.text(StreamName::Stdout, text);
             }
             Record::DisplayStart(mime) => {
-                if self.bundle.contains_key(&mime) {
+                if self.bundle.contains_key(&mime) || mime.starts_with(OURS) {
                     self.show_bundle();
                 }
                 self.part = Some((mime, Vec::new()));
@@ -168,8 +173,7 @@ impl<F: FnMut(Shown)> Collector<F> {
             }
             Record::DisplayEnd => {
                 if let Some((mime, content)) = self.part.take() {
-                    let value = value(&mime, String::from_utf8_lossy(&content).into_owned());
-                    self.bundle.insert(mime, value);
+                    self.value(mime, String::from_utf8_lossy(&content).into_owned());
                 }
             }
             Record::Panicked => self.panicked(),
@@ -186,6 +190,23 @@ impl<F: FnMut(Shown)> Collector<F> {
             }
         }
         true
+    }
+
+    fn value(&mut self, mime: String, content: String) {
+        match (mime.as_str(), value(&mime, content)) {
+            (WHOLE, Value::Object(forms)) => {
+                self.bundle =
+                    forms.into_iter().map(|(mime, form)| (mime.clone(), parsed(&mime, form))).collect();
+                self.show_bundle();
+            }
+            (_, value) => {
+                let whole = mime.starts_with(OURS);
+                self.bundle.insert(mime, value);
+                if whole {
+                    self.show_bundle();
+                }
+            }
+        }
     }
 
     fn stderr_text(&mut self, text: &str) {
@@ -246,6 +267,14 @@ fn panic_starts(text: &str) -> impl Iterator<Item = usize> {
         let is_panic = text[at..].split_once('\n').is_none_or(|(line, _)| line.contains(" panicked at "));
         (starts_line && is_panic).then(|| before.strip_suffix('\n').unwrap_or(before).len())
     })
+}
+
+/// A form that came as text, as its type has it.
+fn parsed(mime: &str, form: Value) -> Value {
+    match form {
+        Value::String(text) => value(mime, text),
+        form => form,
+    }
 }
 
 /// JSON types carry JSON, all others text.
@@ -319,6 +348,30 @@ mod tests {
             Record::DisplayData(content.as_bytes().to_vec()),
             Record::DisplayEnd,
         ]
+    }
+
+    #[test]
+    fn what_the_prelude_shows_is_shown_one_by_one() {
+        let whole = |forms: &str| display(WHOLE, forms);
+        let records = [
+            whole(r#"{"text/plain":"a"}"#),
+            whole(r#"{"text/html":"<b>","application/json":"{\"x\":1}"}"#),
+            display("application/vnd.overnight.chart+json", "{}"),
+            display("text/plain", "evcxr's own"),
+        ];
+        let (shown, _) = collect(records.into_iter().flatten().collect());
+        let bundle = |forms: &[(&str, Value)]| {
+            Shown::Value(forms.iter().map(|(mime, form)| ((*mime).to_owned(), form.clone())).collect())
+        };
+        assert_eq!(
+            shown,
+            [
+                bundle(&[("text/plain", "a".into())]),
+                bundle(&[("text/html", "<b>".into()), ("application/json", serde_json::json!({"x": 1}))]),
+                bundle(&[("application/vnd.overnight.chart+json", serde_json::json!({}))]),
+                bundle(&[("text/plain", "evcxr's own".into())]),
+            ]
+        );
     }
 
     const PANIC: &str = "\nthread 'main' (7) panicked at src/lib.rs:3:1:\nno\n";

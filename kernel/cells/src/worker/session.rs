@@ -1,65 +1,153 @@
 //! evcxr itself: one context, made at the first cell, and what its answers mean.
 
+use std::cell::RefCell;
 use std::env;
 use std::ffi::OsString;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
+use std::sync::mpsc::Receiver;
 use std::thread;
 
-use evcxr::{CommandContext, Error, EvalContext, EvalContextOutputs, EvalOutputs};
+use evcxr::{CommandContext, Error, EvalCallbacks, EvalContext, EvalContextOutputs, EvalOutputs};
 
-use super::Replies;
 use super::output::{Ending, Output, value};
+use super::{Replies, interrupt};
 use crate::diagnostic::compile_error;
 use crate::message::{Bundle, CellError, Completion, Completions, Outcome, StreamName};
+use crate::prelude::Prelude;
+use crate::source::Prepared;
 use crate::{hook, source, tap};
 
 pub(super) struct Session {
     replies: Arc<Replies>,
     output: Output,
+    /// What the person has typed, each after a question.
+    answers: Receiver<Option<String>>,
     context: Option<CommandContext>,
+    /// What the last `:fmt` and `:types` said.
+    format: Format,
+}
+
+/// How values are written.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+struct Format {
+    pretty: bool,
+    types: bool,
 }
 
 impl Session {
-    pub(super) fn new(replies: Arc<Replies>, output: Output) -> Self {
-        Self { replies, output, context: None }
+    pub(super) fn new(replies: Arc<Replies>, output: Output, answers: Receiver<Option<String>>) -> Self {
+        Self { replies, output, answers, context: None, format: Format::default() }
     }
 
     /// Compiles and runs a cell; all that it wrote is sent when this returns.
     pub(super) fn execute(&mut self, id: u64, code: &str) -> Outcome {
+        interrupt::begin();
         match self.try_execute(id, code) {
             Ok(()) => Outcome::Ok,
+            Err(error) if interrupt::came() => Outcome::Interrupted(error),
             Err(error) => Outcome::Error(error),
         }
     }
 
+    /// The variables that the next cell has.
+    pub(super) fn variables(&self) -> Vec<String> {
+        let Some(context) = &self.context else { return Vec::new() };
+        let mut names: Vec<String> = context.variables_and_types().map(|(name, _)| name.to_owned()).collect();
+        names.sort();
+        names
+    }
+
+    /// Starts evcxr, and lets it read what the first cell would have to wait for.
+    pub(super) fn warm(&mut self) {
+        // What goes wrong is told by the first cell, which meets it again.
+        if self.start().is_ok() && has_prelude() {
+            let code = "DataFrame::empty().lazy().";
+            self.complete(code, code.len());
+        }
+    }
+
+    fn start(&mut self) -> Result<(), CellError> {
+        if self.context.is_some() {
+            return Ok(());
+        }
+        let context = start(&self.output, &self.replies);
+        // evcxr runs a first cell of its own, whose output is nobody's.
+        self.output.drain().map_err(|error| internal(&error.to_string()))?;
+        self.context = Some(context.map_err(|error| not_started(&error))?);
+        Ok(())
+    }
+
     fn try_execute(&mut self, id: u64, code: &str) -> Result<(), CellError> {
-        if self.context.is_none() {
-            let context = start(&self.output, &self.replies);
-            // evcxr runs a first cell of its own, whose output is nobody's.
-            self.output.drain().map_err(|error| internal(&error.to_string()))?;
-            self.context = Some(context.map_err(|error| not_started(&error))?);
+        self.start()?;
+        if interrupt::came() {
+            return Err(internal("it was interrupted"));
         }
         let Some(context) = &mut self.context else {
             return Err(internal("it has not started"));
         };
         self.replies.begin(id);
-        let code_to_run = source::with_flush(code);
-        let result = catch_unwind(AssertUnwindSafe(|| context.execute(&code_to_run)));
+        let reset = if interrupt::take_signalled() && has_prelude() {
+            // Nothing but this clears a flag that was raised after the last check of the last cell.
+            let _ = catch_unwind(AssertUnwindSafe(|| context.execute("overnight::interrupt::reset();")));
+            self.output.drain()
+        } else {
+            Ok(Ending::default())
+        };
+        reset.map_err(|error| internal(&error.to_string()))?;
+        let prepared = Prepared::new(code, has_prelude());
+        let (answers, replies) = (&self.answers, &self.replies);
+        let output = RefCell::new(&mut self.output);
+        let mut callbacks = EvalCallbacks {
+            input_reader: &|request| {
+                // What was printed before the question is shown before it.
+                let _ = output.borrow_mut().drain();
+                replies.ask(request.prompt, request.is_password);
+                answers.recv().ok().flatten().unwrap_or_default()
+            },
+        };
+        let run = || context.execute_with_callbacks(&prepared.code, &mut callbacks);
+        let result = catch_unwind(AssertUnwindSafe(run));
         let ending = self.output.drain().map_err(|error| internal(&error.to_string()))?;
         let result = result.map_err(|panic| internal(panic_text(&*panic)))?;
-        let outputs = result.map_err(|error| cell_error(code, &error, &ending))?;
+        let outputs = result.map_err(|error| cell_error(code, &prepared, &error, &ending))?;
         self.replies.display(bundle(outputs));
-        let source = || context.last_source().unwrap_or_default();
         if let Some(message) = ending.panic {
-            return Err(panic_error(&message, code, &source()));
+            let source = context.last_source().unwrap_or_default();
+            return Err(panic_error(&message, code, &prepared, &source));
         }
-        match ending.returned {
-            Some(message) => Err(returned_error(&message)),
-            None => Ok(()),
+        if let Some(message) = ending.returned {
+            return Err(returned_error(&message));
         }
+        if code.lines().any(|line| line.trim_end() == ":clear") {
+            let result = bring_prelude(context);
+            let ending = self.output.drain().map_err(|error| internal(&error.to_string()))?;
+            result.map_err(|error| cell_error(code, &prepared, &error, &ending))?;
+            self.format = Format::default();
+        }
+        self.follow_format(code)
+    }
+
+    /// `:fmt` and `:types` are evcxr's, and values are written by the prelude: tells it.
+    fn follow_format(&mut self, code: &str) -> Result<(), CellError> {
+        let mut format = self.format;
+        for line in code.lines().map(str::trim) {
+            match line.split_once(' ').unwrap_or((line, "")) {
+                (":fmt", how) => format.pretty = how.contains('#'),
+                (":types", _) => format.types = !format.types,
+                _ => {}
+            }
+        }
+        let Some(context) = self.context.as_mut().filter(|_| format != self.format && has_prelude()) else {
+            return Ok(());
+        };
+        self.format = format;
+        let set = format!("overnight::set_format({}, {});", format.pretty, format.types);
+        let result = context.execute(&set);
+        let ending = self.output.drain().map_err(|error| internal(&error.to_string()))?;
+        result.map(drop).map_err(|error| cell_error(&set, &Prepared::new(&set, false), &error, &ending))
     }
 
     /// What could stand at `cursor`, a byte offset; nothing where evcxr has not started yet.
@@ -81,9 +169,23 @@ impl Session {
             .collect();
         Completions { start: found.start_offset, end: found.end_offset, matches }
     }
+
+    /// The documentation of the path or method call that ends at `cursor`, a byte offset, as Markdown.
+    pub(super) fn inspect(&mut self, code: &str, cursor: usize) -> Option<String> {
+        let context = self.context.as_mut()?;
+        let path = source::path_at(code, cursor)?;
+        let found = catch_unwind(AssertUnwindSafe(|| context.execute(&format!(":doc {path}")))).ok()?.ok()?;
+        let text = ["text/markdown", "text/html", "text/plain"].iter().find_map(|mime| found.get(mime))?;
+        (!text.contains("No documentation found")).then(|| text.to_owned())
+    }
 }
 
-/// Starts evcxr with the tap between it and the user's process.
+/// Whether cells have a prelude.
+fn has_prelude() -> bool {
+    env::var_os(super::PRELUDE).is_some()
+}
+
+/// Starts evcxr with the tap between it and the user's process, and gives it the prelude.
 fn start(output: &Output, replies: &Arc<Replies>) -> Result<CommandContext, Error> {
     let mut command = Command::new(env::current_exe()?);
     command.arg(hook::TAP).env(tap::OUTPUT, output.path());
@@ -96,7 +198,29 @@ fn start(output: &Output, replies: &Arc<Replies>) -> Result<CommandContext, Erro
     }
     let (context, outputs) = EvalContext::with_subprocess_command(command)?;
     forward(outputs, replies);
-    Ok(CommandContext::with_eval_context(context))
+    let mut context = CommandContext::with_eval_context(context);
+    bring_prelude(&mut context)?;
+    Ok(context)
+}
+
+/// Gives evcxr the prelude, if there is one: also after `:clear`, which takes it away.
+fn bring_prelude(context: &mut CommandContext) -> Result<(), Error> {
+    let Some(prelude) = env::var_os(super::PRELUDE).map(PathBuf::from) else { return Ok(()) };
+    if let Some(evcxr) = env::var_os("EVCXR_TMPDIR") {
+        Prelude::restore_versions(&prelude, Path::new(&evcxr))?;
+    }
+    // The linker must be the one that the prelude was built with; mold changes nothing of that.
+    let linker = if is_on_path("mold") { "mold" } else { "system" };
+    let code = format!(
+        ":linker {linker}\n:dep overnight = {{ path = {prelude:?} }}\nuse overnight::prelude::*;\n\
+         overnight::interrupt::listen();"
+    );
+    context.execute(&code).map(drop)
+}
+
+fn is_on_path(program: &str) -> bool {
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }
 
 /// Where the loader looks for shared libraries: the toolchain's own first, then as it was.
@@ -138,7 +262,7 @@ fn not_started(error: &Error) -> CellError {
         );
     }
     if let Error::CompilationErrors(errors) = error {
-        return compile_error("", errors);
+        return compile_error("", &Prepared::new("", false), errors);
     }
     CellError::new(
         "WorkerError",
@@ -147,9 +271,9 @@ fn not_started(error: &Error) -> CellError {
     )
 }
 
-fn cell_error(code: &str, error: &Error, ending: &Ending) -> CellError {
+fn cell_error(code: &str, prepared: &Prepared, error: &Error, ending: &Ending) -> CellError {
     match error {
-        Error::CompilationErrors(errors) => compile_error(code, errors),
+        Error::CompilationErrors(errors) => compile_error(code, prepared, errors),
         Error::TypeRedefinedVariablesLost(names) => CellError::new(
             "VariablesLost",
             format!("a type was defined anew, so these variables are lost: {}", names.join(", ")),
@@ -198,7 +322,7 @@ fn returned_error(message: &str) -> CellError {
 }
 
 /// `stderr` is what Rust prints: `thread 'main' (7) panicked at src/lib.rs:3:1:`, the message, notes.
-fn panic_error(stderr: &str, code: &str, source: &str) -> CellError {
+fn panic_error(stderr: &str, code: &str, prepared: &Prepared, source: &str) -> CellError {
     let text = stderr.trim();
     let (head, body) = text.split_once('\n').unwrap_or((text, ""));
     let end = ["\nnote: run with", "\nstack backtrace:"]
@@ -211,7 +335,7 @@ fn panic_error(stderr: &str, code: &str, source: &str) -> CellError {
     if evalue.is_empty() {
         "the cell panicked".clone_into(&mut evalue);
     }
-    let mut more = match cell_line(head, code, source) {
+    let mut more = match cell_line(head, &prepared.code, source) {
         Some(line) => {
             let text = code.lines().nth(line - 1).unwrap_or_default();
             format!(" --> cell:{line}\n{line} | {text}\n")
@@ -259,6 +383,7 @@ mod tests {
         let error = panic_error(
             stderr,
             "let v = vec![1];\nlet w = 1; v[3];",
+            &Prepared::new("let v = vec![1];\nlet w = 1; v[3];", true),
             "fn f() {\n{\nlet v = vec![1];\nv[3];\n}}",
         );
         assert_eq!((error.ename.as_str(), error.evalue.as_str()), ("panic", "index out of bounds"));
@@ -272,7 +397,12 @@ mod tests {
 
     #[test]
     fn a_panic_elsewhere_names_the_place() {
-        let error = panic_error("thread 'main' panicked at /x/core/cell.rs:4:9:\nno\n", "", "");
+        let error = panic_error(
+            "thread 'main' panicked at /x/core/cell.rs:4:9:\nno\n",
+            "",
+            &Prepared::new("", true),
+            "",
+        );
         insta::assert_snapshot!(shown(&error), @r"
         panic: no
          --> /x/core/cell.rs:4:9
@@ -290,7 +420,8 @@ mod tests {
     #[test]
     fn a_process_that_ended_is_told_with_its_signal() {
         let ending = Ending { ended: Some("signal: 6 (SIGABRT)".into()), ..Ending::default() };
-        let error = cell_error("", &Error::SubprocessTerminated("gone".into()), &ending);
+        let error =
+            cell_error("", &Prepared::new("", true), &Error::SubprocessTerminated("gone".into()), &ending);
         assert_eq!(error.evalue, "the cell's process ended (signal: 6 (SIGABRT))");
     }
 }

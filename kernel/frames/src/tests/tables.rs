@@ -103,13 +103,21 @@ fn errors_of_sql_say_what_to_write() {
     };
     assert_snapshot!(explain("SELECT val_bbp FROM experiments"), @r#"
     SQL: unable to find column "val_bbp"
+    1 | SELECT val_bbp FROM experiments
+      |        ^
     did you mean `val_bpb`?
     "#);
     assert_snapshot!(explain("SELECT * FROM experiment"), @r"
     SQL: relation 'experiment' was not found
+    1 | SELECT * FROM experiment
+      |               ^
     did you mean `experiments`? the tables are experiments, metrics, runs, events
     ");
-    assert_snapshot!(explain("SELEC 1"), @"SQL: Expected: an SQL statement, found: SELEC at Line: 1, Column: 1");
+    assert_snapshot!(explain("SELEC 1"), @r"
+    SQL: Expected: an SQL statement, found: SELEC
+    1 | SELEC 1
+      | ^
+    ");
     assert_snapshot!(explain(" ; "), @r"
     SQL: the query is empty
     for example SELECT * FROM experiments WHERE status = 'keep' ORDER BY value

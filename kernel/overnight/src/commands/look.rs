@@ -144,10 +144,7 @@ pub(super) fn experiment(
 pub(super) fn metrics(args: &OneArgs, session: &Session, sink: &dyn Sink) -> Result<(), Failure> {
     let ledger = session.ledger()?;
     let tag = session.tag(&ledger, args.tag.tag.as_ref())?;
-    let which = match args.which {
-        Which::Running => frames::Which::Running,
-        other => frames::Which::Number(find(&ledger.experiments(&tag)?, other, &tag)?.record.number),
-    };
+    let which = frame_of(args.which, &ledger, &tag)?;
     let frame = session.frames(ledger)?.metrics(&tag, which)?;
     let shown = view::table(&frame, METRIC_ROWS);
     sink.show(if session.json {
@@ -156,6 +153,16 @@ pub(super) fn metrics(args: &OneArgs, session: &Session, sink: &dyn Sink) -> Res
         shown
     });
     Ok(())
+}
+
+/// Whose metrics a person means.
+pub(super) fn frame_of(which: Which, ledger: &Ledger, tag: &Tag) -> Result<frames::Which, Failure> {
+    Ok(match which {
+        Which::Running => frames::Which::Running,
+        // It may be running, and not in the ledger yet.
+        Which::Number(number) => frames::Which::Number(number),
+        other => frames::Which::Number(find(&ledger.experiments(tag)?, other, tag)?.record.number),
+    })
 }
 
 pub(super) fn log(args: &OneArgs, session: &Session, sink: &dyn Sink) -> Result<(), Failure> {
@@ -210,8 +217,34 @@ pub(super) fn sql(args: &SqlArgs, session: &Session, sink: &dyn Sink) -> Result<
             .hint("SELECT * FROM experiments")
             .code(ExitCode::Usage));
     }
-    let frame = session.frames(ledger)?.sql(&tag, &query)?;
+    let to = file_of(&args.to, session)?;
+    let mut frames = session.frames(ledger)?;
+    let frame = frames.sql(&tag, &query)?;
+    if let Some(name) = &args.save {
+        frames.save(name, &frame)?;
+    }
+    if let Some((format, path)) = &to {
+        format.write(&frame, path)?;
+        sink.show(view::plain(&format!("{} rows written to {}", frame.height(), path.display())));
+        return Ok(());
+    }
+    if let [kind, x, y, colour @ ..] = args.chart.as_slice() {
+        sink.show(super::plot::columns(&frame, kind, x, y, colour.first().map(String::as_str))?.bundle());
+        return Ok(());
+    }
     let shown = view::table(&frame, args.rows);
     sink.show(if session.json { shown.with(view::bundle::JSON, frames::rows_json(&frame)) } else { shown });
     Ok(())
+}
+
+/// `--to FORMAT FILE`.
+fn file_of(
+    to: &[String],
+    session: &Session,
+) -> Result<Option<(frames::Format, std::path::PathBuf)>, Failure> {
+    let [format, file] = to else { return Ok(None) };
+    let known = frames::Format::of(std::path::Path::new(&format!("x.{format}"))).ok_or_else(|| {
+        Failure::new(format!("`{format}` is no format")).hint("csv, parquet or arrow").code(ExitCode::Usage)
+    })?;
+    Ok(Some((known, session.folder.join(file))))
 }

@@ -2,12 +2,12 @@
 
 mod decide;
 mod doctor;
+mod files;
 mod look;
 pub(crate) mod loops;
 mod person;
 mod plot;
 mod program;
-mod tsv;
 mod watcher;
 
 use crate::failure::Failure;
@@ -42,8 +42,8 @@ fn local(command: &Command, session: &Session, sink: &dyn Sink) -> Result<(), Fa
         Command::Branch(args) => decide::branch(args, session, sink),
         Command::Program => program::show(session, sink),
         Command::New(args) => program::new(args, session, sink),
-        Command::Export(args) => tsv::export(args, session, sink),
-        Command::Import(args) => tsv::import(args, session, sink),
+        Command::Export(args) => files::export(args, session, sink),
+        Command::Import(args) => files::import(args, session, sink),
         Command::Doctor => doctor::run(session, sink),
         Command::Loop(_) | Command::Run(_) => Err(Failure::new("this command is not a local one")),
     }

@@ -1,7 +1,10 @@
 //! `plot`: charts.
 
+use frames::{numbers, words};
+use view::chart::{Drawing, Kind, Part, Series};
+
 use super::look::{Shelf, curve_name};
-use crate::failure::Failure;
+use crate::failure::{ExitCode, Failure};
 use crate::grammar::{PlotArgs, PlotKind, Which};
 use crate::session::Session;
 use crate::sink::Sink;
@@ -39,4 +42,37 @@ fn curves(args: &PlotArgs, shelf: &Shelf, session: &Session) -> Result<view::cha
         }
     }
     Ok(view::chart::curves(series, "step", wanted.as_deref().unwrap_or("loss")))
+}
+
+/// A chart of two columns of a frame, a series for each value of a third.
+pub(super) fn columns(
+    frame: &frames::DataFrame,
+    kind: &str,
+    x: &str,
+    y: &str,
+    colour: Option<&str>,
+) -> Result<view::chart::Chart, Failure> {
+    let kind = match kind {
+        "line" => Kind::Line,
+        "steps" => Kind::Steps,
+        "points" => Kind::Points,
+        other => {
+            return Err(Failure::new(format!("there is no chart `{other}`"))
+                .hint("line, steps or points")
+                .code(ExitCode::Usage));
+        }
+    };
+    let groups = colour.map(|colour| words(frame, colour)).transpose()?;
+    let mut series: Vec<Series> = Vec::new();
+    for (row, (at_x, at_y)) in numbers(frame, x)?.into_iter().zip(numbers(frame, y)?).enumerate() {
+        let (Some(at_x), Some(at_y)) = (at_x, at_y) else { continue };
+        let name = groups.as_ref().map_or(y, |groups| groups[row].as_str());
+        let known = series.iter().position(|one| one.name == name).unwrap_or_else(|| {
+            series.push(Series { name: name.to_owned(), points: Vec::new() });
+            series.len() - 1
+        });
+        series[known].points.push((at_x, at_y));
+    }
+    let layers = vec![Part { kind, series }];
+    Ok(Drawing { title: String::new(), x: x.to_owned(), y: y.to_owned(), layers }.chart())
 }

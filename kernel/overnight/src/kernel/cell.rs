@@ -54,6 +54,18 @@ pub(crate) fn parse(code: &str) -> Vec<Part> {
     parts
 }
 
+/// Whether a cell needs the compiler.
+pub(crate) fn holds_rust(code: &str) -> bool {
+    fn any(parts: &[Part]) -> bool {
+        parts.iter().any(|part| match part {
+            Part::Rust(_) => true,
+            Part::Timed(parts) => any(parts),
+            _ => false,
+        })
+    }
+    any(&parse(code))
+}
+
 /// Takes apart what `%time` is to time.
 fn timed(part: Part) -> Part {
     match part {
@@ -135,6 +147,13 @@ mod tests {
         assert_eq!(parse("%time f(\"a b\")"), [Part::Timed(vec![Part::Rust("f(\"a b\")".into())])]);
         assert_eq!(parse("%%time\n%best\n1 + 1"), [Part::Timed(vec![magic(), Part::Rust("1 + 1".into())])]);
         assert_eq!(parse("%time --help"), [Part::Magic("time --help".into())]);
+    }
+
+    #[test]
+    fn a_cell_of_magics_needs_no_compiler() {
+        assert!(!holds_rust("%loop start\n!ls\n// and no more"));
+        assert!(!holds_rust("%%sql\nSELECT 1"));
+        assert!(holds_rust("%best\n1 + 1") && holds_rust("%%time\n1 + 1"));
     }
 
     #[test]

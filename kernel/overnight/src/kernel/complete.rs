@@ -35,10 +35,26 @@ pub(super) fn list() -> String {
     }
     lines.extend(CELL_MAGICS.map(|(name, about)| (name.to_owned(), about.to_owned())));
     lines.push(("!command".to_owned(), "Run a shell command".to_owned()));
+    lines.extend(EVCXR_COMMANDS.map(|(name, about)| (name.to_owned(), about.to_owned())));
     let width = lines.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     let lines: Vec<String> = lines.iter().map(|(name, about)| format!("{name:width$}  {about}")).collect();
     lines.join("\n")
 }
+
+/// What evcxr takes at the beginning of a line of a Rust cell; `:help` has all of it.
+const EVCXR_COMMANDS: [(&str, &str); 11] = [
+    (":dep", "Rust cells: add a crate, `:dep rand = \"0.9\"`"),
+    (":vars", "Rust cells: the variables and their types"),
+    (":type", "Rust cells: the type of a variable"),
+    (":clear", "Rust cells: forget all variables, functions and crates"),
+    (":opt", "Rust cells: the level of optimization, `:opt 0` to `:opt 3`"),
+    (":fmt", "Rust cells: how values are written, `:fmt {:#?}`"),
+    (":types", "Rust cells: write the types of values, or stop that"),
+    (":timing", "Rust cells: say how long compiling and running took, or stop that"),
+    (":explain", "Rust cells: rustc's explanation of the last error"),
+    (":doc", "Rust cells: the documentation of what is named"),
+    (":help", "Rust cells: all commands of this kind"),
+];
 
 /// What a person who asked for a cell magic that is not there may have meant.
 pub(super) fn nearest_cell_magic(name: &str) -> String {

@@ -3,7 +3,9 @@
 mod cell;
 mod complete;
 mod notebook;
+mod rich;
 mod rust;
+mod shelf;
 mod shell;
 mod surroundings;
 
@@ -22,18 +24,21 @@ use jupyter::{
 use serde_json::json;
 
 use crate::commands;
+use crate::env;
 use crate::failure::{ExitCode, Failure};
 use crate::grammar::{Command, LoopCommand, Magic, MagicCommand};
 use crate::session::Session;
 use crate::sink::Sink;
 use cell::Part;
 use notebook::Notebook;
+use shelf::Shelf;
 use surroundings::Surroundings;
 
 /// The state of one kernel: what surrounds its cells, and the worker of its Rust cells.
 pub(crate) struct Overnight {
     here: Mutex<Surroundings>,
     rust: rust::Rust,
+    shelf: Shelf,
 }
 
 /// How a part of a cell ended: what the client is asked to do, most often nothing.
@@ -42,8 +47,9 @@ type Done<E> = Result<Vec<Payload>, E>;
 impl Overnight {
     /// A kernel whose magics are about the lab that holds `folder`.
     pub(crate) fn new(folder: PathBuf) -> Result<Self, Failure> {
-        let rust = rust::Rust::new(&folder)?;
-        Ok(Self { here: Mutex::new(Surroundings { folder, set: BTreeMap::new() }), rust })
+        let shelf = Shelf::new(&folder)?;
+        let rust = rust::Rust::new(&folder, shelf.folder())?;
+        Ok(Self { here: Mutex::new(Surroundings { folder, set: BTreeMap::new() }), rust, shelf })
     }
 
     fn surroundings(&self) -> MutexGuard<'_, Surroundings> {
@@ -57,7 +63,8 @@ impl Overnight {
 
     fn session(&self, json: bool) -> Session {
         let here = self.here();
-        Session { env: here.set, ..Session::new(here.folder, json) }
+        let frames = Some(self.shelf.folder().to_owned());
+        Session { env: here.set, frames, ..Session::new(here.folder, json) }
     }
 
     /// Runs the parts of a cell in order, until one fails or the client interrupts.
@@ -115,7 +122,8 @@ impl Overnight {
             Some(shell @ ("bash" | "sh")) => shell::run(shell, &body, &self.here(), io).await.map(nothing),
             Some("sql") => {
                 if !body.trim().is_empty() && !asks_for_help {
-                    words.push(body);
+                    // What follows is the query, also where an option would take one more word.
+                    words.extend(["--".to_owned(), body]);
                 }
                 self.words(&words, io).await
             }
@@ -151,6 +159,7 @@ impl Overnight {
                     Some(path) => self.surroundings().change(&path)?,
                     None => self.here().folder,
                 };
+                self.shelf.is_about(&folder)?;
                 sink.show(view::plain(&folder.display().to_string()));
             }
             MagicCommand::Clear { wait } => io.clear_output(wait),
@@ -206,6 +215,7 @@ impl Overnight {
         if let Some(path) = path {
             let path = self.here().path(&path);
             let root = Session::new(path, false).ledger()?.root().to_owned();
+            self.shelf.is_about(&root)?;
             self.surroundings().folder = root;
         }
         let session = self.session(false);
@@ -254,8 +264,12 @@ impl Language for Overnight {
     }
 
     async fn inspect(&self, code: &str, cursor_chars: usize, _detail: u8) -> Option<MimeBundle> {
-        let text = complete::inspect(code, cursor_chars)?;
-        Some(MimeBundle::from_iter([("text/plain".to_owned(), json!(text))]))
+        if let Some(text) = complete::inspect(code, cursor_chars) {
+            return Some(MimeBundle::from_iter([("text/plain".to_owned(), json!(text))]));
+        }
+        let text = self.rust.inspect(code, cursor_chars).await?;
+        let forms = ["text/plain", "text/markdown"].map(|mime| (mime.to_owned(), json!(text)));
+        Some(MimeBundle::from_iter(forms))
     }
 
     async fn is_complete(&self, code: &str) -> Completeness {
@@ -278,8 +292,24 @@ pub(crate) async fn serve(
     folder: PathBuf,
 ) -> Result<(), Failure> {
     let language = Arc::new(Overnight::new(folder)?);
+    language.rust.prepare(has_rust_cells());
     jupyter::serve(connection, language, options).await?;
     Ok(())
+}
+
+/// Whether the notebook that this kernel is for holds Rust; a notebook of magics alone needs no compiler.
+fn has_rust_cells() -> bool {
+    let cells = || -> Option<bool> {
+        let file = std::fs::read(env::path(env::JPY_SESSION_NAME)?).ok()?;
+        let notebook: serde_json::Value = serde_json::from_slice(&file).ok()?;
+        let source = |cell: &serde_json::Value| match &cell["source"] {
+            serde_json::Value::Array(lines) => lines.iter().filter_map(|line| line.as_str()).collect(),
+            text => text.as_str().unwrap_or_default().to_owned(),
+        };
+        let code = notebook["cells"].as_array()?.iter().filter(|cell| cell["cell_type"] == "code");
+        Some(code.map(source).any(|code: String| cell::holds_rust(&code)))
+    };
+    cells().unwrap_or(false)
 }
 
 /// The words of a magic, as a shell splits them.

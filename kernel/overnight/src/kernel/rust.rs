@@ -2,34 +2,49 @@
 
 use std::path::Path;
 use std::pin::pin;
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 
+use async_trait::async_trait;
 use cells::{Bundle, Config, StreamName, Worker};
 use jupyter::{Completion, Failure as CellFailure, Io};
 use tokio::sync::Mutex;
 
+use super::rich;
 use crate::failure::Failure;
-use crate::session;
+use crate::{env, session};
 
-/// The worker of one kernel; its process starts with the first Rust cell.
+/// The worker of one kernel; its process starts with the first Rust cell, or before it is needed.
 pub(super) struct Rust {
-    worker: Worker,
+    worker: Arc<Worker>,
     /// Cells of other subshells wait for it, and can be interrupted while they do.
     turn: Mutex<()>,
 }
 
 impl Rust {
-    /// A worker whose cells run in `folder`.
-    pub(super) fn new(folder: &Path) -> Result<Self, Failure> {
+    /// A worker whose cells run in `folder`; the frames that they share with SQL are in `frames`.
+    pub(super) fn new(folder: &Path, frames: &Path) -> Result<Self, Failure> {
         let program = session::program()?;
+        let text = |path: &Path| path.to_string_lossy().into_owned();
         let worker = Worker::new(Config {
-            program,
             args: vec!["cells-worker".into()],
+            build: Some(vec!["prelude".into()]),
             directory: folder.to_owned(),
-            temp: session::cache_home()?.join("cells"),
-            env: Vec::new(),
+            cache: session::cache_home()?,
+            env: vec![(env::PROGRAM.to_owned(), text(&program)), (env::FRAMES.to_owned(), text(frames))],
+            program,
         });
-        Ok(Self { worker, turn: Mutex::default() })
+        Ok(Self { worker: Arc::new(worker), turn: Mutex::default() })
+    }
+
+    /// Begins to make ready what the first cell needs; returns at once.
+    pub(super) fn prepare(&self, soon: bool) {
+        let worker = Arc::clone(&self.worker);
+        tokio::spawn(async move {
+            if soon {
+                worker.warm().await;
+            }
+            worker.build_prelude().await;
+        });
     }
 
     /// Runs a cell. One that looks like Python is told so.
@@ -45,7 +60,10 @@ impl Rust {
             outcome = &mut run => outcome,
             () = io.interrupted() => {
                 self.worker.interrupt();
-                run.await
+                let outcome = run.await;
+                // Where the worker had to go, the next cell shall not wait for another.
+                self.prepare(true);
+                outcome
             }
         };
         let Some(error) = outcome.error() else { return Ok(()) };
@@ -98,6 +116,12 @@ impl Rust {
         Completion::typed(matches, chars(found.start), chars(found.end))
     }
 
+    /// What is known of what stands at the cursor, as Markdown; nothing while a cell runs or before the first one.
+    pub(super) async fn inspect(&self, code: &str, cursor_chars: usize) -> Option<String> {
+        let cursor = code.char_indices().nth(cursor_chars).map_or(code.len(), |(index, _)| index);
+        self.worker.inspect(code, cursor).await
+    }
+
     /// Ends the worker.
     pub(super) async fn shutdown(&self) {
         self.worker.shutdown().await;
@@ -107,6 +131,7 @@ impl Rust {
 /// A cell's output as the worker sees it.
 struct Output<'a>(&'a Io);
 
+#[async_trait]
 impl cells::Sink for Output<'_> {
     fn stream(&self, name: StreamName, text: &str) {
         match name {
@@ -116,7 +141,11 @@ impl cells::Sink for Output<'_> {
     }
 
     fn display(&self, bundle: Bundle) {
-        self.0.result(bundle);
+        self.0.result(rich::drawn(bundle));
+    }
+
+    async fn ask(&self, prompt: &str, password: bool) -> Option<String> {
+        self.0.input(prompt, password).await.ok()
     }
 }
 
@@ -124,10 +153,15 @@ impl cells::Sink for Output<'_> {
 #[derive(Default)]
 struct Collected(std::sync::Mutex<Bundle>);
 
+#[async_trait]
 impl cells::Sink for Collected {
     fn stream(&self, _: StreamName, _: &str) {}
 
     fn display(&self, bundle: Bundle) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = bundle;
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = rich::drawn(bundle);
+    }
+
+    async fn ask(&self, _: &str, _: bool) -> Option<String> {
+        None
     }
 }

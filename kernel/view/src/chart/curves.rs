@@ -8,10 +8,10 @@ use crate::{
 };
 
 /// No curve is drawn with more points than about this.
-const POINTS: usize = 1000;
+pub(super) const POINTS: usize = 1000;
 
 /// Colours in the order in which curves get them.
-const COLOURS: [&str; 7] =
+pub(super) const COLOURS: [&str; 7] =
     [style::BLUE, style::RED, style::GREEN, style::PURPLE, style::ORANGE, style::SKY, style::GREY];
 
 /// Curves over a common axis, each with a name. Those past the seventh are dashed in the same colours.

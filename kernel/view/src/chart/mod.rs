@@ -11,6 +11,7 @@
 
 mod curves;
 mod domain;
+mod drawing;
 mod labels;
 mod png;
 mod progress;
@@ -19,6 +20,7 @@ mod svg;
 mod vega;
 
 pub use curves::{curves, small};
+pub use drawing::{Drawing, Kind, Part, Series};
 pub use progress::progress;
 pub use summary::spark;
 

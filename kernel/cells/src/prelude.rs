@@ -1,0 +1,376 @@
+//! The prelude: polars, the lab's frames and charts as a shared library that cells are linked against.
+//!
+//! Its source is part of this program. It is built once for each toolchain, by cargo, in a folder that all
+//! kernels of a user share; each worker then starts with links to what was built:
+//!
+//! ```text
+//! prelude/<key>/overnight/   the crate, as it was written here
+//!               seed/        an evcxr crate that depends on it, and its target folder
+//!               progress     how far the build is: "45/312"
+//!               build.log    what cargo said
+//!               failure      why the last build failed
+//!               ready        the build is complete
+//! ```
+
+use std::ffi::OsStr;
+use std::fs::{self, File, TryLockError};
+use std::io::{self, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use sha2::{Digest, Sha256};
+
+/// The crate that cells see as `overnight`.
+const FILES: [(&str, &str); 8] = [
+    ("Cargo.toml", include_str!("../../prelude/Cargo.toml")),
+    ("src/lib.rs", include_str!("../../prelude/src/lib.rs")),
+    ("src/chart.rs", include_str!("../../prelude/src/chart.rs")),
+    ("src/display.rs", include_str!("../../prelude/src/display.rs")),
+    ("src/error.rs", include_str!("../../prelude/src/error.rs")),
+    ("src/frames.rs", include_str!("../../prelude/src/frames.rs")),
+    ("src/input.rs", include_str!("../../prelude/src/input.rs")),
+    ("src/interrupt.rs", include_str!("../../prelude/src/interrupt.rs")),
+];
+/// The versions of all that the crate needs.
+const LOCK: &str = include_str!("../../prelude/Cargo.lock");
+/// The crate that evcxr makes of each cell, as evcxr writes it: what cargo builds for this one fits for those.
+const SEED: &str = include_str!("prelude/seed.toml");
+/// How the prelude and what it needs are compiled, whatever `:opt` says of the cells themselves.
+const PROFILE: &str = include_str!("prelude/profile.toml");
+
+/// Where a prelude is, built or not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prelude {
+    folder: PathBuf,
+}
+
+/// How far the prelude is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Cells can use it.
+    Ready,
+    /// Somebody builds it: so many steps of so many are done; no steps while it begins.
+    Building {
+        /// Steps that are done.
+        done: u32,
+        /// All steps.
+        total: u32,
+    },
+    /// It is not there, and nobody builds it.
+    Missing,
+}
+
+/// Why the prelude cannot be built.
+#[derive(Debug, thiserror::Error)]
+pub enum PreludeError {
+    /// There is no Rust toolchain.
+    #[error("Rust cells need the Rust toolchain, and `{program}` does not start: {source}")]
+    NoToolchain {
+        /// What was to be started.
+        program: &'static str,
+        /// Why it does not.
+        source: io::Error,
+    },
+    /// A file cannot be read or written.
+    #[error("the prelude of Rust cells cannot be built at {path}: {source}")]
+    Folder {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The question could not be asked.
+    #[error("the prelude of Rust cells cannot be looked for: {0}")]
+    Task(String),
+    /// cargo failed.
+    #[error("the prelude of Rust cells does not build:\n{last}\nAll of it is in {log}")]
+    Build {
+        /// The last lines that cargo said.
+        last: String,
+        /// Where all of them are.
+        log: PathBuf,
+    },
+}
+
+impl Prelude {
+    /// The prelude for the toolchain at hand; `cache` is the folder that holds preludes and workers.
+    pub fn find(cache: &Path) -> Result<Self, PreludeError> {
+        let mut key = Sha256::new();
+        for text in FILES.iter().flat_map(|(name, text)| [*name, *text]).chain([LOCK, SEED, PROFILE]) {
+            key.update(text);
+            key.update([0]);
+        }
+        key.update(rustc_version()?);
+        let key = hex::encode(&key.finalize()[..8]);
+        let parent = cache.join("prelude");
+        let failed = |source| PreludeError::Folder { path: parent.clone(), source };
+        // By its true path, which cargo remembers, also where a link leads to it.
+        let parent = fs::create_dir_all(&parent).and_then(|()| parent.canonicalize()).map_err(failed)?;
+        Ok(Self { folder: parent.join(key) })
+    }
+
+    /// Where the crate is that cells depend on.
+    pub fn crate_folder(&self) -> PathBuf {
+        self.folder.join("overnight")
+    }
+
+    /// How far it is.
+    pub fn state(&self) -> State {
+        if self.folder.join("ready").exists() {
+            return State::Ready;
+        }
+        let building = File::open(self.lock_path())
+            .is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)));
+        if !building {
+            return State::Missing;
+        }
+        let progress = fs::read_to_string(self.folder.join("progress")).unwrap_or_default();
+        let (done, total) = steps(&progress).unwrap_or_default();
+        State::Building { done, total }
+    }
+
+    /// Builds it, unless it is there; one process at a time does, the others wait for it.
+    pub fn build(&self, progress: &mut dyn FnMut(u32, u32)) -> Result<(), PreludeError> {
+        let failed = |path: &Path| {
+            let path = path.to_owned();
+            move |source| PreludeError::Folder { path, source }
+        };
+        fs::create_dir_all(&self.folder).map_err(failed(&self.folder))?;
+        let lock = File::create(self.lock_path()).map_err(failed(&self.folder))?;
+        lock.lock().map_err(failed(&self.folder))?;
+        if self.state() == State::Ready {
+            return Ok(());
+        }
+        let write = |name: &Path, text: &str| {
+            let path = self.folder.join(name);
+            let folder = path.parent().map_or(Ok(()), fs::create_dir_all);
+            folder.and_then(|()| fs::write(&path, text)).map_err(failed(&path))
+        };
+        let _ = fs::remove_file(self.failure());
+        for (name, text) in FILES {
+            write(&Path::new("overnight").join(name), text)?;
+        }
+        write(Path::new(".cargo/config.toml"), PROFILE)?;
+        write(Path::new("seed/Cargo.toml"), SEED)?;
+        write(Path::new("seed/Cargo.lock"), LOCK)?;
+        write(Path::new("seed/src/lib.rs"), "pub use overnight::prelude::*;\n")?;
+        self.inherit();
+        if let Err(error) = self.cargo(progress) {
+            write(Path::new("failure"), &error.to_string())?;
+            return Err(error);
+        }
+        write(Path::new("ready"), "")
+    }
+
+    /// The file that says why the last build failed.
+    pub(crate) fn failure(&self) -> PathBuf {
+        self.folder.join("failure")
+    }
+
+    /// Begins with what another version has built, of which cargo takes what fits: polars, as a rule.
+    fn inherit(&self) {
+        let target = self.folder.join("seed/target");
+        if target.exists() {
+            return;
+        }
+        let others =
+            self.folder.parent().and_then(|parent| fs::read_dir(parent).ok()).into_iter().flatten().flatten();
+        let built = others.filter(|other| other.path().join("ready").exists());
+        let newest =
+            built.max_by_key(|other| other.path().join("ready").metadata().and_then(|it| it.modified()).ok());
+        if let Some(other) = newest
+            && let Err(error) = link_tree(&other.path().join("seed/target"), &target)
+        {
+            tracing::debug!(%error, "nothing is inherited");
+            let _ = fs::remove_dir_all(&target);
+        }
+    }
+
+    /// Lets a worker begin with what was built: `to` is evcxr's folder.
+    pub(crate) fn seed(&self, to: &Path) -> io::Result<()> {
+        let seed = self.folder.join("seed");
+        if let Some(parent) = to.parent() {
+            fs::create_dir_all(parent.join(".cargo"))?;
+            fs::write(parent.join(".cargo/config.toml"), PROFILE)?;
+        }
+        copy_lock(&seed, to)?;
+        link_tree(&seed.join("target"), &to.join("target"))
+    }
+
+    /// Gives evcxr the versions again, which cargo forgets when it builds a cell that needs none of them.
+    pub(crate) fn restore_versions(crate_folder: &Path, evcxr: &Path) -> io::Result<()> {
+        crate_folder.parent().map_or(Ok(()), |folder| copy_lock(&folder.join("seed"), evcxr))
+    }
+
+    fn cargo(&self, progress: &mut dyn FnMut(u32, u32)) -> Result<(), PreludeError> {
+        let seed = self.folder.join("seed");
+        let log = self.folder.join("build.log");
+        let failed = |source| PreludeError::Folder { path: self.folder.clone(), source };
+        // As evcxr calls it, so that nothing is built again for the cells.
+        let mut child = Command::new("cargo")
+            .args(["build", "--locked", "--target"])
+            .arg(host(&rustc_version()?))
+            .current_dir(&seed)
+            .env("CARGO_TARGET_DIR", "target")
+            .env("CARGO_BUILD_BUILD_DIR", "target")
+            .env("RUSTFLAGS", "-Cprefer-dynamic")
+            .env("CARGO_TERM_COLOR", "never")
+            .env("CARGO_TERM_PROGRESS_WHEN", "always")
+            .env("CARGO_TERM_PROGRESS_WIDTH", "80")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|source| PreludeError::NoToolchain { program: "cargo", source })?;
+        let mut said = Vec::new();
+        if let Some(stderr) = child.stderr.take() {
+            let mut line = Vec::new();
+            for byte in BufReader::new(stderr).bytes() {
+                let byte = byte.map_err(failed)?;
+                if byte != b'\r' && byte != b'\n' {
+                    line.push(byte);
+                    continue;
+                }
+                let text = String::from_utf8_lossy(&line).into_owned();
+                line.clear();
+                match building(&text) {
+                    Some((done, total)) => {
+                        progress(done, total);
+                        // Only a picture: that it cannot be written harms nothing.
+                        let _ = fs::write(self.folder.join("progress"), format!("{done}/{total}"));
+                    }
+                    None if text.trim().is_empty() => {}
+                    None => said.push(text),
+                }
+            }
+        }
+        let status = child.wait().map_err(failed)?;
+        fs::write(&log, said.join("\n")).map_err(failed)?;
+        if status.success() {
+            return Ok(());
+        }
+        let last = said[said.len().saturating_sub(12)..].join("\n");
+        Err(PreludeError::Build { last, log })
+    }
+
+    fn lock_path(&self) -> PathBuf {
+        self.folder.join("build.lock")
+    }
+}
+
+/// `rustc -vV`: the version, and for which machine it compiles.
+fn rustc_version() -> Result<String, PreludeError> {
+    let output = Command::new("rustc")
+        .arg("-vV")
+        .output()
+        .map_err(|source| PreludeError::NoToolchain { program: "rustc", source })?;
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+fn host(version: &str) -> &str {
+    version.lines().find_map(|line| line.strip_prefix("host: ")).unwrap_or_default()
+}
+
+/// The steps in cargo's own line of progress: `Building [====>    ] 45/312: polars-core`.
+fn building(line: &str) -> Option<(u32, u32)> {
+    let (_, rest) = line.split_once("Building [")?.1.split_once(']')?;
+    steps(rest.split(':').next()?)
+}
+
+fn steps(text: &str) -> Option<(u32, u32)> {
+    let (done, total) = text.trim().split_once('/')?;
+    Some((done.parse().ok()?, total.parse().ok()?))
+}
+
+fn copy_lock(from: &Path, to: &Path) -> io::Result<()> {
+    fs::copy(from.join("Cargo.lock"), to.join("Cargo.lock")).map(drop)
+}
+
+/// Links each file of a target folder into another. What cargo may write anew in place is copied, with its time,
+/// by which cargo knows that it is fresh; the seed's own crate is left out.
+fn link_tree(from: &Path, to: &Path) -> io::Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let (source, target) = (entry.path(), to.join(&name));
+        if is_of_the_seed(&name) {
+            continue;
+        }
+        if entry.file_type()?.is_dir() {
+            link_tree(&source, &target)?;
+        } else if from.components().any(|part| part.as_os_str() == ".fingerprint")
+            || fs::hard_link(&source, &target).is_err()
+        {
+            fs::copy(&source, &target)?;
+            let times = fs::FileTimes::new().set_modified(entry.metadata()?.modified()?);
+            File::options().write(true).open(&target)?.set_times(times)?;
+        }
+    }
+    Ok(())
+}
+
+fn is_of_the_seed(name: &OsStr) -> bool {
+    let name = name.to_string_lossy();
+    let own = name.strip_prefix("lib").unwrap_or(&name);
+    name == ".cargo-lock" || name == "incremental" || own.starts_with("ctx-") || own.starts_with("ctx.")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn cargos_progress_is_read() {
+        assert_eq!(building("    Building [===>       ] 45/312: polars-core, syn"), Some((45, 312)));
+        assert_eq!(building("   Compiling polars-core v0.55.2"), None);
+        assert_eq!(building("    Building [===>       ] soon"), None);
+    }
+
+    #[test]
+    fn every_file_of_the_crate_is_carried() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../prelude/src");
+        let mut there: Vec<_> = fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| format!("src/{}", entry.unwrap().file_name().to_string_lossy()))
+            .collect();
+        there.sort();
+        let mut carried: Vec<_> = FILES
+            .iter()
+            .map(|(name, _)| (*name).to_owned())
+            .filter(|name| name.starts_with("src/"))
+            .collect();
+        carried.sort();
+        assert_eq!(carried, there);
+    }
+
+    #[test]
+    fn a_seed_is_linked_without_its_own_crate() {
+        let folder = tempfile::tempdir().unwrap();
+        let (from, to) = (folder.path().join("from"), folder.path().join("to"));
+        for (name, text) in [
+            ("debug/deps/libpolars-1.rlib", "polars"),
+            ("debug/deps/libctx-1.so", "cell"),
+            ("debug/.fingerprint/polars-1/lib-polars", "print"),
+            ("debug/.fingerprint/ctx-1/lib-ctx", "print"),
+            ("debug/.cargo-lock", ""),
+        ] {
+            let path = from.join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        link_tree(&from, &to).unwrap();
+        let same = |name: &str| {
+            use std::os::unix::fs::MetadataExt;
+            let (a, b) = (fs::metadata(from.join(name)).unwrap(), fs::metadata(to.join(name)).unwrap());
+            assert_eq!(a.modified().unwrap(), b.modified().unwrap());
+            a.ino() == b.ino()
+        };
+        assert!(same("debug/deps/libpolars-1.rlib"));
+        assert!(!same("debug/.fingerprint/polars-1/lib-polars"));
+        for name in ["debug/deps/libctx-1.so", "debug/.fingerprint/ctx-1", "debug/.cargo-lock"] {
+            assert!(!to.join(name).exists(), "{name}");
+        }
+    }
+}
