@@ -103,4 +103,5 @@ def check_cells(shown: dict[str, Shown], found: list[dict[str, Any]]) -> None:
     assert "bolder" in shown["run"].text and found[8]["author"] == "Ada Lovelace"
     assert found[8]["proposer"] == "human"
     assert shown["top"].rows() == 3
-    assert "42" in shown["rust"].text
+    assert shown["rust"].rows() == len({each["status"] for each in found})
+    assert shown["rust-plot"].form("image/png") and "How the best one learned" in shown["rust-plot"].text

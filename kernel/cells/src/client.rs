@@ -16,6 +16,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::error::CellsError;
 use crate::message::{Bundle, CellError, Completions, Outcome, Reply, Request, StreamName};
+use crate::oom;
 use control::Control;
 use folder::Folder;
 pub use folder::OwnedFolder;
@@ -86,6 +87,8 @@ struct Session {
     late: Vec<Reply>,
     /// The variables that the next cell has.
     variables: Vec<String>,
+    /// What the system had killed for want of memory when the worker started.
+    oom_before: Option<u64>,
 }
 
 impl Worker {
@@ -213,6 +216,7 @@ impl Worker {
         session.folder = Some(folder);
         session.owed = None;
         session.variables.clear();
+        session.oom_before = oom::kills();
         session.process = Some(process?);
         Ok(())
     }
@@ -236,7 +240,8 @@ impl Worker {
             return Ok(Outcome::Ok);
         }
         let status = status.map_or_else(|| "in an unknown way".to_owned(), |status| status.to_string());
-        Err(CellsError::Died { status, last_words })
+        let memory = oom::verdict(&status, session.oom_before, oom::kills());
+        Err(CellsError::Died { status, last_words, memory })
     }
 
     /// Ends the running cell, if there is one: its compile at once, its code at the next turn of a loop, or

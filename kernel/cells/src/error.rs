@@ -33,6 +33,8 @@ pub enum CellsError {
         status: String,
         /// Its last words on standard error.
         last_words: String,
+        /// Whether memory ran out, in words.
+        memory: &'static str,
     },
     /// The cell was interrupted before it reached the worker.
     #[error("interrupted before the cell ran")]
@@ -47,23 +49,23 @@ pub enum CellsError {
 
 impl CellsError {
     /// What to do about it.
-    pub fn hint(&self) -> &'static str {
-        match self {
+    pub fn hint(&self) -> String {
+        let hint = match self {
             Self::Start { .. } => {
                 "Check that the program and the folder exist and that the program may be executed; \
                  `overnight install` writes the kernel anew."
             }
             Self::Folder { .. } => "Check the free space and the permissions there.",
-            Self::Died { status, .. } if status.contains("SIGKILL") => {
-                "Perhaps memory ran out. The next cell starts a new worker."
+            Self::Died { memory, .. } => {
+                return format!("{memory} The next cell starts a new worker.").trim_start().to_owned();
             }
-            Self::Died { .. } => "The next cell starts a new worker.",
             Self::Interrupted => "",
             Self::Protocol { .. } => {
                 "Restart the kernel. If it happens again, the kernel and its worker are of different versions: \
                  `overnight install` mends that."
             }
-        }
+        };
+        hint.to_owned()
     }
 }
 
@@ -76,7 +78,7 @@ impl From<CellsError> for CellError {
             more.push_str(last_words.trim_end());
             more.push('\n');
         }
-        more.push_str(error.hint());
+        more.push_str(&error.hint());
         CellError::new("WorkerError", error.to_string(), &more)
     }
 }
@@ -90,6 +92,7 @@ mod tests {
         let error = CellError::from(CellsError::Died {
             status: "signal: 9 (SIGKILL)".into(),
             last_words: "something\n".into(),
+            memory: "Perhaps memory ran out.",
         });
         insta::assert_snapshot!(error.traceback.join("\n").replace('\u{1b}', "^"), @r"
         ^[1;31mWorkerError^[0m: the Rust worker ended unexpectedly (signal: 9 (SIGKILL)); variables are lost

@@ -37,6 +37,7 @@ mod diagnostic;
 mod error;
 mod hook;
 mod message;
+mod oom;
 pub mod prelude;
 mod python;
 mod source;

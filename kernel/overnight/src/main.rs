@@ -52,9 +52,13 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         }
         CliCommand::Lab(args) => {
             let root = Session::new(folder, false).ledger()?.root().to_owned();
+            service::begin_prelude();
             setup::jupyterlab::run(&root, &args)?;
         }
-        CliCommand::Install(args) => terminal::say(&setup::kernelspec::install(&args)?.display().to_string()),
+        CliCommand::Install(args) => {
+            terminal::say(&setup::kernelspec::install(&args)?.display().to_string());
+            service::begin_prelude();
+        }
         CliCommand::Uninstall(args) => {
             terminal::say(&setup::kernelspec::uninstall(&args)?.display().to_string())
         }

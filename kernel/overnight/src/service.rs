@@ -9,7 +9,7 @@ use runner::{Begin, Client, Paths, Variables};
 
 use crate::failure::{ExitCode, Failure};
 use crate::session::{Session, cache_home, private_folder};
-use crate::{env, kernel, log, runtime};
+use crate::{env, kernel, log, runtime, session};
 
 /// Runs as a Jupyter kernel until the client shuts it down or the parent dies.
 pub(crate) fn kernel(connection_file: &Path, folder: PathBuf) -> Result<(), Failure> {
@@ -79,6 +79,21 @@ pub(crate) fn prelude() -> Result<(), Failure> {
     });
     bar.finish_and_clear();
     Ok(built?)
+}
+
+/// Begins that build in a process of its own. What goes wrong there is met again, and told, by the first Rust cell.
+pub(crate) fn begin_prelude() {
+    let begun = session::program().map(|program| {
+        std::process::Command::new(program)
+            .arg("prelude")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+    });
+    if let Ok(Err(error)) = begun {
+        tracing::debug!(%error, "the prelude of Rust cells is not built yet");
+    }
 }
 
 /// Begins a runner that outlives this process, and waits until it answers. `env` is added to what it

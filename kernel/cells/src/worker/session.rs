@@ -18,7 +18,7 @@ use crate::diagnostic::compile_error;
 use crate::message::{Bundle, CellError, Completion, Completions, Outcome, StreamName};
 use crate::prelude::Prelude;
 use crate::source::Prepared;
-use crate::{hook, source, tap};
+use crate::{hook, oom, source, tap};
 
 pub(super) struct Session {
     replies: Arc<Replies>,
@@ -28,6 +28,8 @@ pub(super) struct Session {
     context: Option<CommandContext>,
     /// What the last `:fmt` and `:types` said.
     format: Format,
+    /// What the system had killed for want of memory when the cell began.
+    oom_before: Option<u64>,
 }
 
 /// How values are written.
@@ -39,12 +41,13 @@ struct Format {
 
 impl Session {
     pub(super) fn new(replies: Arc<Replies>, output: Output, answers: Receiver<Option<String>>) -> Self {
-        Self { replies, output, answers, context: None, format: Format::default() }
+        Self { replies, output, answers, context: None, format: Format::default(), oom_before: None }
     }
 
     /// Compiles and runs a cell; all that it wrote is sent when this returns.
     pub(super) fn execute(&mut self, id: u64, code: &str) -> Outcome {
         interrupt::begin();
+        self.oom_before = oom::kills();
         match self.try_execute(id, code) {
             Ok(()) => Outcome::Ok,
             Err(error) if interrupt::came() => Outcome::Interrupted(error),
@@ -112,7 +115,8 @@ impl Session {
         let result = catch_unwind(AssertUnwindSafe(run));
         let ending = self.output.drain().map_err(|error| internal(&error.to_string()))?;
         let result = result.map_err(|panic| internal(panic_text(&*panic)))?;
-        let outputs = result.map_err(|error| cell_error(code, &prepared, &error, &ending))?;
+        let outputs =
+            result.map_err(|error| cell_error(code, &prepared, &error, &ending, self.oom_before))?;
         self.replies.display(bundle(outputs));
         if let Some(message) = ending.panic {
             let source = context.last_source().unwrap_or_default();
@@ -124,7 +128,7 @@ impl Session {
         if code.lines().any(|line| line.trim_end() == ":clear") {
             let result = bring_prelude(context);
             let ending = self.output.drain().map_err(|error| internal(&error.to_string()))?;
-            result.map_err(|error| cell_error(code, &prepared, &error, &ending))?;
+            result.map_err(|error| cell_error(code, &prepared, &error, &ending, self.oom_before))?;
             self.format = Format::default();
         }
         self.follow_format(code)
@@ -147,7 +151,9 @@ impl Session {
         let set = format!("overnight::set_format({}, {});", format.pretty, format.types);
         let result = context.execute(&set);
         let ending = self.output.drain().map_err(|error| internal(&error.to_string()))?;
-        result.map(drop).map_err(|error| cell_error(&set, &Prepared::new(&set, false), &error, &ending))
+        result
+            .map(drop)
+            .map_err(|error| cell_error(&set, &Prepared::new(&set, false), &error, &ending, self.oom_before))
     }
 
     /// What could stand at `cursor`, a byte offset; nothing where evcxr has not started yet.
@@ -271,7 +277,13 @@ fn not_started(error: &Error) -> CellError {
     )
 }
 
-fn cell_error(code: &str, prepared: &Prepared, error: &Error, ending: &Ending) -> CellError {
+fn cell_error(
+    code: &str,
+    prepared: &Prepared,
+    error: &Error,
+    ending: &Ending,
+    oom_before: Option<u64>,
+) -> CellError {
     match error {
         Error::CompilationErrors(errors) => compile_error(code, prepared, errors),
         Error::TypeRedefinedVariablesLost(names) => CellError::new(
@@ -286,11 +298,11 @@ fn cell_error(code: &str, prepared: &Prepared, error: &Error, ending: &Ending) -
         }
         Error::SubprocessTerminated(_) => {
             let status = ending.ended.as_deref().unwrap_or("its process is gone");
-            let memory = if status.contains("SIGKILL") { "Perhaps memory ran out.\n" } else { "" };
+            let memory = oom::verdict(status, oom_before, oom::kills());
             CellError::new(
                 "ProcessEnded",
                 format!("the cell's process ended ({status})"),
-                &format!("{memory}Variables are lost; the next cell starts afresh."),
+                format!("{memory}\nVariables are lost; the next cell starts afresh.").trim_start(),
             )
         }
     }
