@@ -11,6 +11,7 @@ import pytest
 
 from kernels import Cell, Kernel, kernel
 from labs import Lab
+from places import until
 
 # A cell of the first kernel waits until rust-analyzer has read polars.
 SLOW = 300
@@ -129,6 +130,34 @@ def test_an_interrupt_keeps_variables(k: Kernel) -> None:
 def ended(k: Kernel, request: str) -> dict[str, Any]:
     """The content of the reply to a cell that was interrupted."""
     return k.reply(k.client.get_shell_msg, request, time.monotonic() + SLOW)["content"]
+
+
+def test_sql_writes_draws_and_turns_pages(k: Kernel, lab: Lab) -> None:
+    cell = k.execute("%%sql --chart steps number value status\nSELECT * FROM experiments")
+    assert {"application/vnd.vegalite.v5+json", "image/png"} <= cell.mimes
+    for form in ("csv", "parquet", "arrow"):
+        assert "3 rows written" in k.execute(f"%%sql --to {form} out.{form}\nSELECT number FROM experiments").text
+    assert (lab.root / "out.csv").read_text() == "number\n0\n1\n2\n"
+    assert "rows 3 to 3" in k.execute("%%sql --rows 2 --page 2\nSELECT number FROM experiments").text
+    cell = k.execute("%%sql\nSELECT number\nFROM experimets")
+    assert cell.status == "error" and "2 | FROM experimets\n  |      ^" in cell.text
+    assert "did you mean `experiments`" in cell.text
+    assert k.execute("%%sql --chart pie number value\nSELECT 1").status == "error"
+    assert k.execute("%%sql --to xls out.xls\nSELECT 1").status == "error"
+    assert "4 rows" not in lab.overnight("export", "night", "--to", "parquet").text
+    assert sorted(path.name for path in (lab.root / "night").iterdir()) == [
+        "events.parquet", "experiments.parquet", "metrics.parquet", "runs.parquet"]
+
+
+def test_rust_is_completed_and_explained(k: Kernel) -> None:
+    ok(k, "let frame = experiments()?;")
+    # The first answer takes rust-analyzer longer than anyone waits at a keyboard.
+    code = "frame.heig"
+    found = until(lambda: k.ask("complete", code, len(code))["matches"], "rust-analyzer knows the frame", SLOW)
+    assert any(match.startswith("height") for match in found), found
+    code = "DataFrame::height"
+    told = until(lambda: k.ask("inspect", code, len(code))["data"], "rust-analyzer knows the method", SLOW)
+    assert "height" in told["text/plain"]
 
 
 def test_evcxrs_commands_work(k: Kernel) -> None:

@@ -1,13 +1,15 @@
-//! A frame beside the ledger, as an Arrow file named by the ledger commit that it was made from.
+//! Frames beside the ledger, as Arrow files: the experiments, named by the ledger commit that they were made from,
+//! and the metrics of all experiments that had been recorded at some time.
 //!
 //! Deleting the files loses nothing, and one that cannot be read is as one that is not there.
 
 use std::{
+    collections::HashSet,
     fs::{self, File},
     path::{Path, PathBuf},
 };
 
-use lab::{CommitId, Tag};
+use lab::{CommitId, ExperimentId, Tag};
 use polars::prelude::DataFrame;
 use polars_io::{
     SerReader, SerWriter,
@@ -42,6 +44,39 @@ impl Cache {
         let path = self.path(tag, commit);
         let read = File::open(&path).ok().map(|file| IpcReader::new(file).finish())?;
         read.inspect_err(|error| tracing::debug!(path = %path.display(), %error, "made anew")).ok()
+    }
+
+    /// The metrics that were kept, and of which experiments they are.
+    pub(crate) fn read_metrics(&self, tag: &Tag) -> Option<(HashSet<ExperimentId>, DataFrame)> {
+        let (list, frame) = self.metrics_paths(tag);
+        let ids: HashSet<ExperimentId> = serde_json::from_slice(&fs::read(list).ok()?).ok()?;
+        let frame = crate::read_arrow(&frame).ok()?;
+        Some((ids, frame))
+    }
+
+    /// Keeps the metrics of these experiments. What cannot be written is only slower next time.
+    pub(crate) fn write_metrics(&self, tag: &Tag, ids: &HashSet<ExperimentId>, metrics: &DataFrame) {
+        let (list, frame) = self.metrics_paths(tag);
+        let write = || {
+            fs::create_dir_all(&self.folder)?;
+            // The list goes first and comes last: it never speaks of a frame that is not whole.
+            match fs::remove_file(&list) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+            crate::Format::Arrow.write(metrics, &frame).map_err(std::io::Error::other)?;
+            let unfinished = list.with_extension(format!("{}.tmp", std::process::id()));
+            fs::write(&unfinished, serde_json::to_vec(ids)?)?;
+            fs::rename(unfinished, &list)
+        };
+        if let Err(error) = write() {
+            tracing::debug!(folder = %self.folder.display(), %error, "not kept");
+        }
+    }
+
+    fn metrics_paths(&self, tag: &Tag) -> (PathBuf, PathBuf) {
+        let path = |extension: &str| self.folder.join(format!("metrics-{VERSION}-{tag}.{extension}"));
+        (path("json"), path("arrow"))
     }
 
     /// Keeps the frame and removes those of older commits. What cannot be written is only slower next time.

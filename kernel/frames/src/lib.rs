@@ -51,6 +51,9 @@ pub use values::{numbers, words};
 
 use crate::{cache::Cache, error::making, journal::Journal, tail::Tail};
 
+/// So many experiments' metrics take longer to read one by one than all of them to write again.
+const WORTH_KEEPING: usize = 100;
+
 /// Which experiments' metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Which {
@@ -268,9 +271,11 @@ impl Frames {
 
     fn recorded_metrics(&mut self, tag: &Tag) -> Result<DataFrame, FramesError> {
         let list = self.list(tag)?;
-        let (mut seen, known) = self.tags.entry(tag.clone()).or_default().metrics.take().unwrap_or_default();
+        let known = self.tags.entry(tag.clone()).or_default().metrics.take();
+        let (mut seen, known) = known.or_else(|| self.cache.read_metrics(tag)).unwrap_or_default();
+        let new: Vec<&Experiment> = list.iter().filter(|e| !seen.contains(&e.record.id)).collect();
         let mut frames = vec![known];
-        for experiment in list.iter().filter(|e| !seen.contains(&e.record.id)) {
+        for experiment in &new {
             match self.parquet(tag, experiment) {
                 Ok(frame) => frames.push(frame),
                 // One spoilt file must not take the table away.
@@ -279,8 +284,11 @@ impl Frames {
                 }
             }
         }
-        seen.extend(list.iter().map(|e| e.record.id));
+        seen.extend(new.iter().map(|e| e.record.id));
         let all = metrics::stack(frames).map_err(making("metrics"))?;
+        if new.len() >= WORTH_KEEPING {
+            self.cache.write_metrics(tag, &seen, &all);
+        }
         self.tags.entry(tag.clone()).or_default().metrics = Some((seen, all.clone()));
         Ok(all)
     }

@@ -385,9 +385,12 @@ pub(crate) struct SqlArgs {
     /// The query, over the tables experiments, runs, metrics and events, and the frames that have a name.
     #[arg(required = true)]
     pub(crate) query: Vec<String>,
-    /// Rows to show.
-    #[arg(long, default_value_t = 50)]
-    pub(crate) rows: usize,
+    /// Rows to show at once.
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) rows: u64,
+    /// Which page of so many rows to show.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) page: u64,
     /// Give the answer a name, by which later queries and Rust cells (`frame("NAME")`) find it.
     #[arg(long, value_name = "NAME")]
     pub(crate) save: Option<String>,

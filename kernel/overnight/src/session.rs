@@ -1,18 +1,23 @@
 //! What a command works on: the lab, its ledger, and where their files are.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 
 use frames::Frames;
 use lab::{Experiment, Lab, Tag};
 use ledger::Ledger;
 use runner::Paths;
 use sha2::{Digest, Sha256};
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::env;
 use crate::failure::{ExitCode, Failure};
 use crate::grammar::Which;
+
+/// The tables of the labs that one kernel has looked at, by where they are.
+pub(crate) type Shared = Arc<StdMutex<HashMap<PathBuf, Arc<Mutex<Frames>>>>>;
 
 /// The lab of a terminal or of a notebook.
 #[derive(Clone, Debug)]
@@ -25,12 +30,17 @@ pub(crate) struct Session {
     pub(crate) env: BTreeMap<String, String>,
     /// The folder of the frames that a notebook has named; none in a terminal.
     pub(crate) frames: Option<PathBuf>,
+    /// The tables of each lab, between the commands of one kernel.
+    pub(crate) tables: Shared,
 }
+
+/// The tables of a lab, while one command uses them.
+type Tables = OwnedMutexGuard<Frames>;
 
 impl Session {
     /// A session in `folder`.
     pub(crate) fn new(folder: PathBuf, json: bool) -> Self {
-        Self { folder, json, env: BTreeMap::new(), frames: None }
+        Self { folder, json, env: BTreeMap::new(), frames: None, tables: Shared::default() }
     }
 
     /// The ledger of the lab's repository.
@@ -78,10 +88,24 @@ impl Session {
         numbers().unwrap_or_default()
     }
 
-    /// The tables of the lab, of the runs in progress too, and the frames that a notebook has named.
-    pub(crate) fn frames(&self, ledger: Ledger) -> Result<Frames, Failure> {
+    /// The tables of the lab, of the runs in progress too, and the frames that a notebook has named. What they have
+    /// read is there for the kernel's next command; one that runs at the same time reads for itself.
+    pub(crate) fn frames(&self, ledger: Ledger) -> Result<Tables, Failure> {
+        let state = ledger.state_dir().to_owned();
         let paths = self.paths(&ledger)?;
-        Ok(Frames::new(ledger, paths.cache).with_named(self.frames.as_deref()))
+        let new = || {
+            let frames = Frames::new(ledger, paths.cache).with_named(self.frames.as_deref());
+            Arc::new(Mutex::new(frames))
+        };
+        let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = tables.get(&state)
+            && let Ok(known) = Arc::clone(known).try_lock_owned()
+        {
+            return Ok(known);
+        }
+        let made = new();
+        tables.entry(state).or_insert_with(|| Arc::clone(&made));
+        made.try_lock_owned().map_err(|error| Failure::new(error.to_string()))
     }
 }
 

@@ -36,4 +36,4 @@ pub use log::log;
 pub use metric::Metric;
 pub use notice::{error, json, markdown, plain};
 pub use page::{Page, experiment};
-pub use table::{excerpt, table};
+pub use table::{excerpt, page, table};

@@ -18,12 +18,35 @@ const CELL: usize = 300;
 
 /// A frame: its shape, the types of its columns, and at most `limit` rows, the first and the last ones.
 pub fn table(frame: &DataFrame, limit: usize) -> Bundle {
-    Table { frame, height: frame.height(), limit }.bundle()
+    Table { frame, height: frame.height(), limit, page: None }.bundle()
+}
+
+/// One page of a frame of `rows` rows each, counted from 1, and which rows these are of how many; a frame that fits
+/// in one page as [`table`] shows it.
+pub fn page(frame: &DataFrame, rows: usize, number: usize) -> Bundle {
+    let height = frame.height();
+    if height <= rows {
+        return table(frame, rows);
+    }
+    let first = rows.saturating_mul(number.saturating_sub(1)).min(height);
+    let part = frame.slice(first as i64, rows);
+    let last = first + part.height();
+    let shown = if part.height() == 0 {
+        format!("no page {number}: there are {}", height.div_ceil(rows))
+    } else {
+        format!("rows {} to {last}", first + 1)
+    };
+    let next = if last < height && part.height() > 0 {
+        format!(", --page {} shows more", number + 1)
+    } else {
+        String::new()
+    };
+    Table { frame: &part, height, limit: height, page: Some(shown + &next) }.bundle()
 }
 
 /// A frame of `height` rows of which only the first and the last ones are at hand, as many of each.
 pub fn excerpt(ends: &DataFrame, height: usize) -> Bundle {
-    Table { frame: ends, height, limit: ends.height().min(height) }.bundle()
+    Table { frame: ends, height, limit: ends.height().min(height), page: None }.bundle()
 }
 
 /// What is drawn.
@@ -34,6 +57,8 @@ struct Table<'a> {
     height: usize,
     /// How many are drawn.
     limit: usize,
+    /// Which of them these are, where they are a page.
+    page: Option<String>,
 }
 
 impl Table<'_> {
@@ -58,7 +83,7 @@ impl Table<'_> {
 
     fn cuts(&self) -> Option<String> {
         let width = self.frame.width();
-        let mut cut = Vec::new();
+        let mut cut: Vec<String> = self.page.iter().cloned().collect();
         if self.height > self.limit {
             cut.push(format!("{} not shown", count(self.height - self.limit, "row", "rows")));
         }
@@ -107,6 +132,7 @@ impl Table<'_> {
         lines.remove(0);
         let hidden = frame.width() - fit.len();
         let mut last = vec![self.shape()];
+        last.extend(self.page.clone());
         if self.height > self.limit {
             last.push(format!("{} not shown", count(self.height - self.limit, "row", "rows")));
         }

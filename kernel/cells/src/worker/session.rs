@@ -432,8 +432,13 @@ mod tests {
     #[test]
     fn a_process_that_ended_is_told_with_its_signal() {
         let ending = Ending { ended: Some("signal: 6 (SIGABRT)".into()), ..Ending::default() };
-        let error =
-            cell_error("", &Prepared::new("", true), &Error::SubprocessTerminated("gone".into()), &ending);
+        let error = cell_error(
+            "",
+            &Prepared::new("", true),
+            &Error::SubprocessTerminated("gone".into()),
+            &ending,
+            None,
+        );
         assert_eq!(error.evalue, "the cell's process ended (signal: 6 (SIGABRT))");
     }
 }

@@ -92,6 +92,41 @@ fn a_frame_that_is_open_sees_what_is_appended_and_what_people_say() {
 }
 
 #[test]
+fn metrics_of_many_are_kept_beside_the_ledger() {
+    let lab = Lab::new();
+    for _ in 0..crate::WORTH_KEEPING {
+        lab.append(|_| ());
+    }
+    let read = || lab.frames().metrics(&lab.tag, Which::All).unwrap();
+    let made = read();
+    let kept = lab.ledger().state_dir().join("cache/metrics-1-main.arrow");
+    assert!(kept.is_file(), "{}", kept.display());
+    assert!(read().equals_missing(&made));
+    lab.append(|_| ());
+    let more = read();
+    assert!(more.height() > made.height(), "what came later is read too");
+    std::fs::write(&kept, "spoilt").unwrap();
+    assert!(read().equals_missing(&more));
+}
+
+#[test]
+fn frames_with_names_are_tables_too() {
+    let lab = Lab::new();
+    lab.append(|_| ());
+    let folder = tempfile::tempdir().unwrap();
+    let mut frames = lab.frames().with_named(Some(folder.path()));
+    let answer = frames.sql(&lab.tag, "SELECT number FROM experiments").unwrap();
+    frames.save("Mine", &answer).unwrap();
+    assert_eq!(frames.sql(&lab.tag, "SELECT * FROM Mine").unwrap().height(), 1);
+    for name in ["metrics", "no name", ""] {
+        assert!(matches!(frames.save(name, &answer), Err(FramesError::Name { .. })), "{name}");
+    }
+    assert!(matches!(lab.frames().save("mine", &answer), Err(FramesError::NowhereToSave)));
+    let error = frames.sql(&lab.tag, "SELECT * FROM Mina").unwrap_err();
+    assert!(error.hint().is_some_and(|hint| hint.starts_with("did you mean `Mine`?")), "{error:?}");
+}
+
+#[test]
 fn errors_of_sql_say_what_to_write() {
     let lab = Lab::new();
     lab.append(|_| ());

@@ -232,7 +232,7 @@ pub(super) fn sql(args: &SqlArgs, session: &Session, sink: &dyn Sink) -> Result<
         sink.show(super::plot::columns(&frame, kind, x, y, colour.first().map(String::as_str))?.bundle());
         return Ok(());
     }
-    let shown = view::table(&frame, args.rows);
+    let shown = view::page(&frame, args.rows as usize, args.page as usize);
     sink.show(if session.json { shown.with(view::bundle::JSON, frames::rows_json(&frame)) } else { shown });
     Ok(())
 }

@@ -27,7 +27,7 @@ use crate::commands;
 use crate::env;
 use crate::failure::{ExitCode, Failure};
 use crate::grammar::{Command, LoopCommand, Magic, MagicCommand};
-use crate::session::Session;
+use crate::session::{Session, Shared};
 use crate::sink::Sink;
 use cell::Part;
 use notebook::Notebook;
@@ -39,6 +39,7 @@ pub(crate) struct Overnight {
     here: Mutex<Surroundings>,
     rust: rust::Rust,
     shelf: Shelf,
+    tables: Shared,
 }
 
 /// How a part of a cell ended: what the client is asked to do, most often nothing.
@@ -49,7 +50,12 @@ impl Overnight {
     pub(crate) fn new(folder: PathBuf) -> Result<Self, Failure> {
         let shelf = Shelf::new(&folder)?;
         let rust = rust::Rust::new(&folder, shelf.folder())?;
-        Ok(Self { here: Mutex::new(Surroundings { folder, set: BTreeMap::new() }), rust, shelf })
+        Ok(Self {
+            here: Mutex::new(Surroundings { folder, set: BTreeMap::new() }),
+            rust,
+            shelf,
+            tables: Shared::default(),
+        })
     }
 
     fn surroundings(&self) -> MutexGuard<'_, Surroundings> {
@@ -64,7 +70,8 @@ impl Overnight {
     fn session(&self, json: bool) -> Session {
         let here = self.here();
         let frames = Some(self.shelf.folder().to_owned());
-        Session { env: here.set, frames, ..Session::new(here.folder, json) }
+        let tables = Arc::clone(&self.tables);
+        Session { env: here.set, frames, tables, ..Session::new(here.folder, json) }
     }
 
     /// Runs the parts of a cell in order, until one fails or the client interrupts.

@@ -215,3 +215,15 @@ fn a_frame_with_types_and_what_was_cut() {
     assert!(!html.contains("<i>") && html.contains("26 rows not shown"), "{html}");
     assert_eq!(crate::table(&DataFrame::empty(), 4).text(), "0 rows × 0 columns");
 }
+
+#[test]
+fn a_page_says_which_rows_it_has() {
+    let frame = polars::df!("a" => (0..7i64).collect::<Vec<_>>()).unwrap();
+    let last = |number| crate::page(&frame, 3, number).text().lines().last().map(str::to_owned);
+    assert_eq!(last(1).as_deref(), Some("7 rows × 1 column, rows 1 to 3, --page 2 shows more"));
+    assert_eq!(last(3).as_deref(), Some("7 rows × 1 column, rows 7 to 7"));
+    assert_eq!(last(4).as_deref(), Some("7 rows × 1 column, no page 4: there are 3"));
+    assert_eq!(crate::page(&frame, 7, 1), crate::table(&frame, 7));
+    let html = crate::page(&frame, 3, 2);
+    assert!(html.html().is_some_and(|html| html.matches("<tr").count() == 4 && html.contains("rows 4 to 6")));
+}
