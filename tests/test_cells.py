@@ -144,7 +144,7 @@ def test_sql_writes_draws_and_turns_pages(k: Kernel, lab: Lab) -> None:
     assert "did you mean `experiments`" in cell.text
     assert k.execute("%%sql --chart pie number value\nSELECT 1").status == "error"
     assert k.execute("%%sql --to xls out.xls\nSELECT 1").status == "error"
-    assert "4 rows" not in lab.overnight("export", "night", "--to", "parquet").text
+    assert "experiments: 3 rows written" in lab.overnight("export", "night", "--to", "parquet").text
     assert sorted(path.name for path in (lab.root / "night").iterdir()) == [
         "events.parquet", "experiments.parquet", "metrics.parquet", "runs.parquet"]
 
