@@ -27,7 +27,7 @@ const COMPLETION_LIMIT: Duration = Duration::from_millis(300);
 /// How long an idle worker may take to end by itself.
 const QUIT_LIMIT: Duration = Duration::from_millis(500);
 /// How long a cell may take to end by itself once it is interrupted, and how long after each harder way.
-const INTERRUPT_LIMIT: Duration = Duration::from_secs(1);
+const INTERRUPT_LIMIT: Duration = Duration::from_secs(2);
 
 /// How to start the worker.
 #[derive(Debug, Clone)]
@@ -81,8 +81,8 @@ struct Session {
     folder: Option<Folder>,
     process: Option<Process>,
     last_id: u64,
-    /// A completion or an inspection whose answer has not been seen.
-    owed: Option<u64>,
+    /// A completion or an inspection whose answer has not been seen, as it was asked but for its number.
+    owed: Option<Request>,
     /// Output of threads that earlier cells left behind, for the next cell to show.
     late: Vec<Reply>,
     /// The variables that the next cell has.
@@ -194,6 +194,8 @@ impl Worker {
                     }
                     process.send(&Request::Answer { text }).await;
                 }
+                // Too late: the cell may have changed what it is about.
+                Heard::Reply(Reply::Completions { .. } | Reply::Inspected { .. }) => session.owed = None,
                 Heard::Reply(reply) => show(reply, sink),
                 Heard::Progress(line) => sink.stream(StreamName::Stderr, &format!("{line}\n")),
                 Heard::End => return self.ended(session, sink).await,
@@ -245,7 +247,7 @@ impl Worker {
     }
 
     /// Ends the running cell, if there is one: its compile at once, its code at the next turn of a loop, or
-    /// after a second by killing its process. Returns at once; [`Worker::execute`] then gives
+    /// after two seconds by killing its process. Returns at once; [`Worker::execute`] then gives
     /// [`Outcome::Interrupted`].
     pub fn interrupt(&self) {
         self.control.interrupt();
@@ -300,21 +302,20 @@ impl Worker {
 }
 
 impl Session {
+    /// The answer to a question. One at a time is asked, so that slow answers do not pile up before the next cell;
+    /// who asks the same again gets the answer that came too late the first time.
     async fn question(&mut self, request: impl Fn(u64) -> Request) -> Option<Reply> {
         let process = self.process.as_mut()?;
-        // One question at a time, so that slow answers do not pile up before the next cell.
-        let mut asked = None;
+        let wanted = request(0);
         loop {
             if self.owed.is_none() {
                 self.last_id += 1;
-                asked = Some(self.last_id);
-                self.owed = asked;
+                self.owed = Some(wanted.clone());
                 process.send(&request(self.last_id)).await;
             }
             match process.hear().await.ok()? {
                 Heard::Reply(reply @ (Reply::Completions { .. } | Reply::Inspected { .. })) => {
-                    self.owed = None;
-                    if asked == Some(reply.id()) {
+                    if self.owed.take().as_ref() == Some(&wanted) {
                         return Some(reply);
                     }
                 }
@@ -391,7 +392,7 @@ fn interrupted(what: &str, more: &str) -> Outcome {
     Outcome::Interrupted(CellError::new("Interrupted", what, more))
 }
 
-/// Shows a reply; the end of a cell that nobody waited for, or a late answer, is nothing.
+/// Shows a reply; the end of a cell that nobody waited for is nothing.
 fn show(reply: Reply, sink: &dyn Sink) {
     match reply {
         Reply::Stream { name, text, .. } => sink.stream(name, &text),

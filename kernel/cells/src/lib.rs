@@ -26,7 +26,7 @@
 //! evcxr would mix the user's output, rich values and its own protocol on one pipe, line by line.
 //! The tap takes them apart again: text flows as it is written (also without a newline), and a
 //! panic or a failing `?` is told as an error. An interrupt kills the compilers, or tells the loops
-//! of the running code to end; what does not end within a second is killed. The worker leads a process
+//! of the running code to end; what does not end within two seconds is killed. The worker leads a process
 //! group of its own, and whatever it started ends with it.
 //!
 //! The binary that is named as `program` calls [`runtime_hook`] first thing in `main` and

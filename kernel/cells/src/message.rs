@@ -47,20 +47,6 @@ pub(crate) enum Reply {
     Completions { id: u64, completions: Completions },
 }
 
-impl Reply {
-    /// The request that it answers, or the cell that it is about.
-    pub(crate) fn id(&self) -> u64 {
-        match self {
-            Self::Stream { id, .. }
-            | Self::Display { id, .. }
-            | Self::Ask { id, .. }
-            | Self::Done { id, .. }
-            | Self::Completions { id, .. }
-            | Self::Inspected { id, .. } => *id,
-        }
-    }
-}
-
 /// Which of a cell's two text streams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

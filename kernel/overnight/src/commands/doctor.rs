@@ -68,9 +68,23 @@ fn checks(session: &Session) -> Vec<Check> {
         Err(failure) => checks.push(broken("repository", failure)),
     }
     checks.push(tool("cargo", State::Missing, "Rust cells need it, magics do not: https://rustup.rs"));
+    checks.extend(prelude());
     checks.push(tool("python3", State::Missing, "`overnight lab` needs it for JupyterLab"));
     checks.push(gpu());
     checks
+}
+
+/// What Rust cells have in scope; nothing to say where there is no toolchain.
+fn prelude() -> Option<Check> {
+    use cells::prelude::State as Built;
+    let prelude = cells::Prelude::find(&crate::session::cache_home().ok()?).ok()?;
+    let found = match prelude.state() {
+        Built::Ready => return Some(ready("rust cells", "polars is built".to_owned())),
+        Built::Building { done, total } => format!("polars is being built: {done} of {total}"),
+        Built::Missing => "polars is not built yet".to_owned(),
+    };
+    let hint = Some("the first Rust cell waits for it; `overnight prelude` builds it now".to_owned());
+    Some(Check { what: "rust cells", state: State::Missing, found, hint })
 }
 
 fn ready(what: &'static str, found: String) -> Check {

@@ -119,11 +119,17 @@ impl Drawing {
         Chart {
             title: if title.is_empty() { format!("{y} over {x}") } else { title },
             subtitle,
-            x: Axis { label: x, whole: false, domain: None },
+            x: Axis { label: x, whole: self.counts(), domain: None },
             y: Axis { label: y, whole: false, domain: None },
             layers,
             size: (760, 420),
             compact: false,
         }
+    }
+
+    /// Whether the horizontal axis has whole numbers only: steps, experiments.
+    fn counts(&self) -> bool {
+        let mut series = self.layers.iter().flat_map(|part| &part.series);
+        series.all(|one| one.points.iter().all(|(x, _)| x.fract() == 0.0))
     }
 }

@@ -153,3 +153,22 @@ fn curves_of_many_points_are_sampled_and_say_so() {
     check(&chart.vega_lite());
     assert!(chart.vega_lite().to_string().len() < 120_000);
 }
+
+#[test]
+fn a_drawing_is_drawn_as_described() {
+    let drawing: chart::Drawing = serde_json::from_value(serde_json::json!({
+        "title": "mine", "x": "step", "y": "loss",
+        "layers": [
+            {"kind": "points", "series": [{"name": "a", "points": [[0, 3.0], [1, 2.0]]}]},
+            {"kind": "steps", "series": [{"name": "a", "points": [[0, 3.0], [1, 2.0]]}, {"name": "b", "points": []}]},
+        ],
+    }))
+    .unwrap();
+    let chart = drawing.chart();
+    assert_eq!((chart.title.as_str(), chart.layers.len(), chart.x.whole), ("mine", 2, true));
+    let [Layer::Points(points), Layer::Line(line)] = &chart.layers[..] else { panic!("{:?}", chart.layers) };
+    assert!(line.steps && line.colour == points.colour, "a name keeps its colour");
+    check(&chart.vega_lite());
+    let nothing = chart::Drawing { x: "step".into(), y: "loss".into(), ..chart::Drawing::default() }.chart();
+    assert_eq!((nothing.title.as_str(), nothing.subtitle.as_str()), ("loss over step", "no values of loss"));
+}
