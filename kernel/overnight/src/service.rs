@@ -63,11 +63,12 @@ pub(crate) fn cells() -> ! {
 
 /// Builds what Rust cells have in scope, at the lowest priority: a run that trains meanwhile is being measured.
 pub(crate) fn prelude() -> Result<(), Failure> {
-    // Where these fail, it is only less polite. The second is for systems that share the processor between
-    // terminals first, and then only within each.
-    let _ = nix::unistd::setsid();
+    // Where these fail, it is only less polite. The second is for systems that share the processor between sessions
+    // first, and then only within each: it is about the whole session, so only about one of its own.
     let _ = rustix::process::nice(19);
-    let _ = std::fs::write("/proc/self/autogroup", "19");
+    if nix::unistd::setsid().is_ok() {
+        let _ = std::fs::write("/proc/self/autogroup", "19");
+    }
     let prelude = cells::Prelude::find(&cache_home()?)?;
     let bar = indicatif::ProgressBar::no_length().with_message("building what Rust cells have in scope");
     if let Ok(style) = indicatif::ProgressStyle::with_template("{msg} {bar:30} {pos}/{len} {elapsed}") {

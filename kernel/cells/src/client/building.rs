@@ -95,7 +95,7 @@ async fn find(config: &Config) -> Result<Option<Prelude>, PreludeError> {
     found.unwrap_or_else(|error| Err(PreludeError::Task(error.to_string()))).map(Some)
 }
 
-/// Builds it in a process that outlives this one; it waits where another builds already.
+/// Builds it in a process that leaves this one's session; it waits where another builds already.
 fn spawn(config: &Config) -> Result<tokio::process::Child, CellsError> {
     Command::new(&config.program)
         .args(config.build.iter().flatten())
@@ -104,7 +104,6 @@ fn spawn(config: &Config) -> Result<tokio::process::Child, CellsError> {
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
-        .process_group(0)
         .spawn()
         .map_err(|source| CellsError::Start {
             program: config.program.clone(),
