@@ -51,7 +51,7 @@ def test_the_binary_that_ran_was_the_candidates(bare_lab: Lab) -> None:
         assert steps and each["value"] == float(steps[1]), each
         assert each["environment"]["toolchain"].startswith("rustc ")
         assert each["environment"]["locks"] == {"Cargo.lock": lab.git("rev-parse", "HEAD:Cargo.lock").strip()}
-    assert len({each["value"] for each in found}) == 7
+    assert len({each["value"] for each in found}) > 3, "the proposer tried different things"
     assert not (lab.root / "target").exists(), "nothing is built in the researcher's checkout"
 
 
