@@ -126,6 +126,14 @@ def test_an_interrupt_keeps_variables(k: Kernel) -> None:
     assert ok(k, "1 + 1").data[0]["text/plain"] == "2"
     assert "3 rows" in ok(k, "experiments()?").text
 
+    # The process that took the place of the killed one listens as well.
+    ok(k, "let anew = 43;")
+    request = k.send('println!("again");\nlet mut n = 0u64;\nloop { n += 1; }')
+    k.wait_published("stream", lambda content: "again" in content["text"], SLOW)
+    k.interrupt()
+    reply = ended(k, request)
+    assert "Kept: anew" in "\n".join(reply["traceback"]), reply
+
 
 def ended(k: Kernel, request: str) -> dict[str, Any]:
     """The content of the reply to a cell that was interrupted."""

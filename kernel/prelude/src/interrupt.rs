@@ -14,19 +14,15 @@ static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 #[derive(Debug)]
 pub struct Interrupted;
 
-/// From now on SIGINT raises the flag.
+/// From now on SIGINT raises the flag; one that was raised is forgotten.
 pub fn listen() {
+    INTERRUPTED.store(false, Relaxed);
     let action = SigAction::new(SigHandler::Handler(raise), SaFlags::SA_RESTART, SigSet::empty());
     // SAFETY: the handler does nothing but store to an atomic.
     let set = unsafe { sigaction(Signal::SIGINT, &action) };
     if let Err(error) = set {
         eprintln!("an interrupt will end this process: {error}");
     }
-}
-
-/// Forgets an interrupt that came too late for the last cell.
-pub fn reset() {
-    INTERRUPTED.store(false, Relaxed);
 }
 
 /// Ends the cell here, if it was interrupted.
@@ -39,7 +35,7 @@ pub fn check() {
 
 #[cold]
 fn end() {
-    reset();
+    INTERRUPTED.store(false, Relaxed);
     resume_unwind(Box::new(Interrupted));
 }
 

@@ -20,6 +20,9 @@ use crate::prelude::Prelude;
 use crate::source::Prepared;
 use crate::{hook, oom, source, tap};
 
+/// Has the user's process listen to interrupts, from now on: to none that came before.
+const LISTEN: &str = "overnight::interrupt::listen();";
+
 pub(super) struct Session {
     replies: Arc<Replies>,
     output: Output,
@@ -30,6 +33,8 @@ pub(super) struct Session {
     format: Format,
     /// What the system had killed for want of memory when the cell began.
     oom_before: Option<u64>,
+    /// The user's process does not listen to interrupts, being a new one, or has heard one that came too late.
+    deaf: bool,
 }
 
 /// How values are written.
@@ -41,7 +46,15 @@ struct Format {
 
 impl Session {
     pub(super) fn new(replies: Arc<Replies>, output: Output, answers: Receiver<Option<String>>) -> Self {
-        Self { replies, output, answers, context: None, format: Format::default(), oom_before: None }
+        Self {
+            replies,
+            output,
+            answers,
+            context: None,
+            format: Format::default(),
+            oom_before: None,
+            deaf: false,
+        }
     }
 
     /// Compiles and runs a cell; all that it wrote is sent when this returns.
@@ -92,14 +105,12 @@ impl Session {
             return Err(internal("it has not started"));
         };
         self.replies.begin(id);
-        let reset = if interrupt::take_signalled() && has_prelude() {
-            // Nothing but this clears a flag that was raised after the last check of the last cell.
-            let _ = catch_unwind(AssertUnwindSafe(|| context.execute("overnight::interrupt::reset();")));
-            self.output.drain()
-        } else {
-            Ok(Ending::default())
-        };
-        reset.map_err(|error| internal(&error.to_string()))?;
+        self.deaf |= interrupt::take_signalled();
+        if self.deaf && has_prelude() {
+            let _ = catch_unwind(AssertUnwindSafe(|| context.execute(LISTEN)));
+            self.output.drain().map_err(|error| internal(&error.to_string()))?;
+        }
+        self.deaf = false;
         let prepared = Prepared::new(code, has_prelude());
         let (answers, replies) = (&self.answers, &self.replies);
         let output = RefCell::new(&mut self.output);
@@ -115,6 +126,7 @@ impl Session {
         let result = catch_unwind(AssertUnwindSafe(run));
         let ending = self.output.drain().map_err(|error| internal(&error.to_string()))?;
         let result = result.map_err(|panic| internal(panic_text(&*panic)))?;
+        self.deaf = matches!(result, Err(Error::SubprocessTerminated(_)));
         let outputs =
             result.map_err(|error| cell_error(code, &prepared, &error, &ending, self.oom_before))?;
         self.replies.display(bundle(outputs));
@@ -218,8 +230,7 @@ fn bring_prelude(context: &mut CommandContext) -> Result<(), Error> {
     // The linker must be the one that the prelude was built with; mold changes nothing of that.
     let linker = if is_on_path("mold") { "mold" } else { "system" };
     let code = format!(
-        ":linker {linker}\n:dep overnight = {{ path = {prelude:?} }}\nuse overnight::prelude::*;\n\
-         overnight::interrupt::listen();"
+        ":linker {linker}\n:dep overnight = {{ path = {prelude:?} }}\nuse overnight::prelude::*;\n{LISTEN}"
     );
     context.execute(&code).map(drop)
 }
