@@ -16,7 +16,9 @@ from places import BINARY, SHARED, Place
 def pytest_configure(config: pytest.Config) -> None:
     if not BINARY.exists():
         raise pytest.UsageError(f"{BINARY} is not there: run `cargo build --release -p overnight` first")
-    # Each kernel would build it for itself; of several that ask, one builds and the others wait.
+    if hasattr(config, "workerinput"):
+        return  # The process that has started this one has done it.
+    # Each kernel would build it for itself.
     cache = SHARED / "cache"
     (cache / "overnight/prelude").mkdir(parents=True, exist_ok=True)
     subprocess.run([str(BINARY), "prelude"], env=os.environ | {"XDG_CACHE_HOME": str(cache)}, check=True)

@@ -17,6 +17,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use crate::error::CellsError;
 use crate::message::{Bundle, CellError, Completions, Outcome, Reply, Request, StreamName};
 use crate::oom;
+use crate::prelude::State;
 use control::Control;
 use folder::Folder;
 pub use folder::OwnedFolder;
@@ -102,22 +103,25 @@ impl Worker {
         self.session.lock().await.process.is_some()
     }
 
-    /// Starts the worker, if the prelude is built, and lets it load what the first cell needs; returns at once.
-    /// A cell that comes meanwhile is run after that.
-    pub async fn warm(&self) {
+    /// Makes ready what a cell will need, unless the worker runs: begins to build the prelude in a process of its own
+    /// where nobody does, and where it is built and `warm` is wanted, starts the worker and lets it load what the
+    /// first cell needs. Waits for neither; a cell that comes meanwhile is run after that.
+    pub async fn prepare(&self, warm: bool) {
         let mut session = self.session.lock().await;
-        if session.process.is_none()
-            && building::is_ready(&self.config()).await
-            && self.start(&mut session, &Nowhere).await.is_ok()
-            && let Some(process) = &mut session.process
-        {
-            process.send(&Request::Warm).await;
+        if session.process.is_some() {
+            return;
         }
-    }
-
-    /// Builds the prelude in a process of its own, unless it is there or somebody does so already.
-    pub async fn build_prelude(&self) {
-        building::begin(&self.config()).await;
+        let config = self.config();
+        match building::state(&config).await {
+            // What goes wrong is met again, and told, by the first cell.
+            Some(State::Missing) => drop(building::spawn(&config)),
+            Some(State::Ready) if warm && self.start(&mut session, &Nowhere).await.is_ok() => {
+                if let Some(process) = &mut session.process {
+                    process.send(&Request::Warm).await;
+                }
+            }
+            _ => {}
+        }
     }
 
     /// Sets an environment variable for all cells from now on.

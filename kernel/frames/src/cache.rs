@@ -5,16 +5,14 @@
 
 use std::{
     collections::HashSet,
-    fs::{self, File},
+    fs,
     path::{Path, PathBuf},
 };
 
 use lab::{CommitId, ExperimentId, Tag};
 use polars::prelude::DataFrame;
-use polars_io::{
-    SerReader, SerWriter,
-    ipc::{IpcReader, IpcWriter},
-};
+
+use crate::{Format, read_arrow};
 
 /// Changes when the columns do, so that no version reads another's files.
 const VERSION: u32 = 1;
@@ -42,7 +40,7 @@ impl Cache {
     /// The frame that was made from this commit, if it was kept.
     pub(crate) fn read(&self, tag: &Tag, commit: &CommitId) -> Option<DataFrame> {
         let path = self.path(tag, commit);
-        let read = File::open(&path).ok().map(|file| IpcReader::new(file).finish())?;
+        let read = path.exists().then(|| read_arrow(&path))?;
         read.inspect_err(|error| tracing::debug!(path = %path.display(), %error, "made anew")).ok()
     }
 
@@ -50,7 +48,7 @@ impl Cache {
     pub(crate) fn read_metrics(&self, tag: &Tag) -> Option<(HashSet<ExperimentId>, DataFrame)> {
         let (list, frame) = self.metrics_paths(tag);
         let ids: HashSet<ExperimentId> = serde_json::from_slice(&fs::read(list).ok()?).ok()?;
-        let frame = crate::read_arrow(&frame).ok()?;
+        let frame = read_arrow(&frame).ok()?;
         Some((ids, frame))
     }
 
@@ -64,7 +62,7 @@ impl Cache {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
                 _ => {}
             }
-            crate::Format::Arrow.write(metrics, &frame).map_err(std::io::Error::other)?;
+            Format::Arrow.write(metrics, &frame).map_err(std::io::Error::other)?;
             let unfinished = list.with_extension(format!("{}.tmp", std::process::id()));
             fs::write(&unfinished, serde_json::to_vec(ids)?)?;
             fs::rename(unfinished, &list)
@@ -89,14 +87,7 @@ impl Cache {
     fn try_write(&self, tag: &Tag, commit: &CommitId, frame: &DataFrame) -> std::io::Result<()> {
         fs::create_dir_all(&self.folder)?;
         let path = self.path(tag, commit);
-        let unfinished = path.with_extension(format!("{}.tmp", std::process::id()));
-        let write = File::create(&unfinished).and_then(|mut file| {
-            IpcWriter::new(&mut file).finish(&mut frame.clone()).map_err(std::io::Error::other)
-        });
-        if let Err(error) = write.and_then(|()| fs::rename(&unfinished, &path)) {
-            let _ = fs::remove_file(&unfinished);
-            return Err(error);
-        }
+        Format::Arrow.write(frame, &path).map_err(std::io::Error::other)?;
         let prefix = Self::prefix(tag);
         for entry in fs::read_dir(&self.folder)?.flatten() {
             let name = entry.file_name();

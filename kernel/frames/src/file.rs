@@ -29,7 +29,12 @@ pub enum Format {
 impl Format {
     /// The kind that a file's name ends with.
     pub fn of(path: &Path) -> Option<Self> {
-        match path.extension()?.to_str()? {
+        Self::named(path.extension()?.to_str()?)
+    }
+
+    /// The kind that people call so.
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
             "csv" => Some(Self::Csv),
             "parquet" | "pq" => Some(Self::Parquet),
             "arrow" | "feather" | "ipc" => Some(Self::Arrow),

@@ -93,17 +93,14 @@ impl Session {
     pub(crate) fn frames(&self, ledger: Ledger) -> Result<Tables, Failure> {
         let state = ledger.state_dir().to_owned();
         let paths = self.paths(&ledger)?;
-        let new = || {
-            let frames = Frames::new(ledger, paths.cache).with_named(self.frames.as_deref());
-            Arc::new(Mutex::new(frames))
-        };
         let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = tables.get(&state)
             && let Ok(known) = Arc::clone(known).try_lock_owned()
         {
             return Ok(known);
         }
-        let made = new();
+        let frames = Frames::new(ledger, paths.cache).with_named(self.frames.as_deref());
+        let made = Arc::new(Mutex::new(frames));
         tables.entry(state).or_insert_with(|| Arc::clone(&made));
         made.try_lock_owned().map_err(|error| Failure::new(error.to_string()))
     }

@@ -15,22 +15,9 @@ use crate::prelude::{Prelude, PreludeError, State};
 /// How often a build that others do is looked at.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// Whether a cell could use the prelude now.
-pub(super) async fn is_ready(config: &Config) -> bool {
-    config.build.is_none()
-        || find(config)
-            .await
-            .is_ok_and(|prelude| prelude.is_some_and(|prelude| prelude.state() == State::Ready))
-}
-
-/// Begins to build it, if it is missing.
-pub(super) async fn begin(config: &Config) {
-    if let Ok(Some(prelude)) = find(config).await
-        && prelude.state() == State::Missing
-    {
-        // What goes wrong is met again, and told, by the first cell.
-        let _ = spawn(config);
-    }
+/// How far the prelude is; nothing where cells have none, or it cannot be told.
+pub(super) async fn state(config: &Config) -> Option<State> {
+    find(config).await.ok().flatten().map(|prelude| prelude.state())
 }
 
 /// The prelude, once it is built. Where it cannot be, the cell is told, and runs without.
@@ -96,7 +83,7 @@ async fn find(config: &Config) -> Result<Option<Prelude>, PreludeError> {
 }
 
 /// Builds it in a process that leaves this one's session; it waits where another builds already.
-fn spawn(config: &Config) -> Result<tokio::process::Child, CellsError> {
+pub(super) fn spawn(config: &Config) -> Result<tokio::process::Child, CellsError> {
     Command::new(&config.program)
         .args(config.build.iter().flatten())
         .current_dir(&config.directory)

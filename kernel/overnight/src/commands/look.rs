@@ -243,7 +243,7 @@ fn file_of(
     session: &Session,
 ) -> Result<Option<(frames::Format, std::path::PathBuf)>, Failure> {
     let [format, file] = to else { return Ok(None) };
-    let known = frames::Format::of(std::path::Path::new(&format!("x.{format}"))).ok_or_else(|| {
+    let known = frames::Format::named(format).ok_or_else(|| {
         Failure::new(format!("`{format}` is no format")).hint("csv, parquet or arrow").code(ExitCode::Usage)
     })?;
     Ok(Some((known, session.folder.join(file))))

@@ -36,15 +36,10 @@ impl Rust {
         Ok(Self { worker: Arc::new(worker), turn: Mutex::default() })
     }
 
-    /// Begins to make ready what the first cell needs; returns at once.
+    /// Begins to make ready what the next cell needs; returns at once.
     pub(super) fn prepare(&self, soon: bool) {
         let worker = Arc::clone(&self.worker);
-        tokio::spawn(async move {
-            if soon {
-                worker.warm().await;
-            }
-            worker.build_prelude().await;
-        });
+        tokio::spawn(async move { worker.prepare(soon).await });
     }
 
     /// Runs a cell. One that looks like Python is told so.
@@ -106,8 +101,7 @@ impl Rust {
 
     /// What could stand at the cursor; nothing while a cell runs or before the first one.
     pub(super) async fn complete(&self, code: &str, cursor_chars: usize) -> Completion {
-        let cursor = code.char_indices().nth(cursor_chars).map_or(code.len(), |(index, _)| index);
-        let found = self.worker.complete(code, cursor).await;
+        let found = self.worker.complete(code, in_bytes(code, cursor_chars)).await;
         if found.matches.is_empty() {
             return Completion::none(cursor_chars);
         }
@@ -118,14 +112,18 @@ impl Rust {
 
     /// What is known of what stands at the cursor, as Markdown; nothing while a cell runs or before the first one.
     pub(super) async fn inspect(&self, code: &str, cursor_chars: usize) -> Option<String> {
-        let cursor = code.char_indices().nth(cursor_chars).map_or(code.len(), |(index, _)| index);
-        self.worker.inspect(code, cursor).await
+        self.worker.inspect(code, in_bytes(code, cursor_chars)).await
     }
 
     /// Ends the worker.
     pub(super) async fn shutdown(&self) {
         self.worker.shutdown().await;
     }
+}
+
+/// Where the cursor is, in bytes; the end of the code where it lies beyond.
+fn in_bytes(code: &str, cursor_chars: usize) -> usize {
+    code.char_indices().nth(cursor_chars).map_or(code.len(), |(index, _)| index)
 }
 
 /// A cell's output as the worker sees it.
