@@ -45,7 +45,7 @@ pub use journal::LiveRun;
 pub use json::{experiments_json, metrics_json, rows_json};
 use lab::{CommitId, Entry, Experiment, ExperimentId, RunId, Tag, metrics::Row};
 use ledger::Ledger;
-pub use polars::prelude::DataFrame;
+pub use polars::prelude::{DataFrame, PolarsResult};
 pub use sql::TABLES;
 pub use values::{numbers, words};
 

@@ -121,24 +121,9 @@ fn quoted(message: &str) -> Option<String> {
 /// The name that takes the fewest edits, if they are few.
 fn nearest<'a>(wanted: &str, names: &'a BTreeSet<String>) -> Option<&'a str> {
     let wanted = wanted.to_lowercase();
-    let distance = |name: &str| edits(&wanted, &name.to_lowercase());
+    let distance = |name: &str| strsim::levenshtein(&wanted, &name.to_lowercase());
     let near = names.iter().min_by_key(|name| distance(name))?;
     (distance(near) <= wanted.chars().count() / 3 + 1).then_some(near)
-}
-
-fn edits(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut before = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let change = before + usize::from(x != *y);
-            before = row[j + 1];
-            row[j + 1] = change.min(before + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]

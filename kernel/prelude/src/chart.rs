@@ -1,9 +1,10 @@
 //! Charts of frames. The kernel draws them as it draws its own: Vega-Lite, a picture, and text.
 
-use polars::prelude::{Column, DataFrame, DataType};
+use polars::prelude::DataFrame;
 use serde_json::{Value, json};
 
-use crate::display::drawn;
+use crate::display::{drawn, failed};
+use crate::{Error, Result, frames};
 
 /// A chart that is drawn where it is the end of a cell, or by [`Plot::show`].
 #[derive(Clone)]
@@ -78,7 +79,7 @@ impl Plot {
     pub fn show(&self) {
         match self.description() {
             Ok(description) => drawn("chart", &description),
-            Err(message) => drawn("error", &json!({"message": message})),
+            Err(error) => failed(&error),
         }
     }
 
@@ -87,56 +88,28 @@ impl Plot {
         self
     }
 
-    fn description(&self) -> Result<Value, String> {
+    /// What the kernel draws: the frame, of which it needs these columns, and what to make of them.
+    fn description(&self) -> Result<Value> {
         let Some(first) = self.layers.first() else {
-            return Err("the chart has nothing to draw: `.line(\"step\", \"loss\")` adds a line".to_owned());
+            return Err(Error::new("the chart has nothing to draw: `.line(\"step\", \"loss\")` adds a line"));
         };
-        let groups = self.by.as_ref().map(|by| self.words(by)).transpose()?;
-        let mut layers = Vec::new();
-        for layer in &self.layers {
-            let (x, y) = (self.numbers(&layer.x)?, self.numbers(&layer.y)?);
-            let mut series: Vec<(String, Vec<[f64; 2]>)> = Vec::new();
-            for row in 0..self.frame.height() {
-                let (Some(x), Some(y)) = (x[row], y[row]) else { continue };
-                let name = groups.as_ref().map_or(layer.y.as_str(), |groups| groups[row].as_str());
-                let found = series.iter().position(|(known, _)| known == name);
-                let at = found.unwrap_or_else(|| {
-                    series.push((name.to_owned(), Vec::new()));
-                    series.len() - 1
-                });
-                series[at].1.push([x, y]);
-            }
-            layers.push(json!({
-                "kind": layer.kind,
-                "series": series.into_iter().map(|(name, points)| json!({"name": name, "points": points})).collect::<Vec<_>>(),
-            }));
-        }
+        let mut names: Vec<&str> =
+            self.layers.iter().flat_map(|layer| [layer.x.as_str(), &layer.y]).collect();
+        names.extend(self.by.as_deref());
+        names.sort_unstable();
+        names.dedup();
+        // Of a column that is not there the kernel says what there is instead.
+        let needed = self.frame.select(names).unwrap_or_else(|_| self.frame.clone());
+        let layers: Vec<Value> =
+            self.layers.iter().map(|layer| json!({"kind": layer.kind, "x": layer.x, "y": layer.y})).collect();
         Ok(json!({
+            "path": frames::leave(&needed)?,
             "title": self.title,
             "x": self.axes[0].as_ref().unwrap_or(&first.x),
             "y": self.axes[1].as_ref().unwrap_or(&first.y),
+            "by": self.by,
             "layers": layers,
         }))
-    }
-
-    fn column(&self, name: &str) -> Result<&Column, String> {
-        self.frame.column(name).map_err(|_| {
-            let names: Vec<_> = self.frame.get_column_names().into_iter().map(|name| name.as_str()).collect();
-            format!("the frame has no column `{name}`; it has {}", names.join(", "))
-        })
-    }
-
-    fn numbers(&self, name: &str) -> Result<Vec<Option<f64>>, String> {
-        let column = self.column(name)?;
-        let cast = column.cast(&DataType::Float64).map_err(|error| format!("column `{name}`: {error}"))?;
-        let values = cast.f64().map_err(|error| format!("column `{name}`: {error}"))?;
-        Ok(values.iter().map(|value| value.filter(|value| value.is_finite())).collect())
-    }
-
-    fn words(&self, name: &str) -> Result<Vec<String>, String> {
-        let cast = self.column(name)?.cast(&DataType::String).map_err(|error| format!("column `{name}`: {error}"))?;
-        let values = cast.str().map_err(|error| format!("column `{name}`: {error}"))?;
-        Ok(values.iter().map(|value| value.unwrap_or("null").to_owned()).collect())
     }
 }
 

@@ -8,6 +8,8 @@ use std::fmt::Debug;
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use polars::prelude::{Column, DataFrame, IntoColumn, LazyFrame, PolarsResult, Series};
 use serde_json::{Value, json};
 
@@ -74,7 +76,7 @@ pub fn markdown(content: &str) {
 
 /// Shows a PNG picture, given as the bytes of its file.
 pub fn png(bytes: &[u8]) {
-    display("image/png", &base64(bytes));
+    display("image/png", &STANDARD.encode(bytes));
 }
 
 /// Shows a Vega-Lite specification (version 5), given as JSON.
@@ -92,7 +94,8 @@ pub fn set_format(pretty: bool, types: bool) {
 /// Something that the kernel draws, or takes apart into its forms.
 pub(crate) fn drawn(kind: &str, value: &Value) {
     let mut out = std::io::stdout().lock();
-    let text = format!("EVCXR_BEGIN_CONTENT application/vnd.overnight.{kind}+json\n{value}\nEVCXR_END_CONTENT\n");
+    let text =
+        format!("EVCXR_BEGIN_CONTENT application/vnd.overnight.{kind}+json\n{value}\nEVCXR_END_CONTENT\n");
     // Where standard output is gone, so is the one who would look.
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
@@ -112,7 +115,8 @@ fn outcome<T, E: Debug>(result: Result<&T, &E>, show: impl Fn(&T)) {
     }
 }
 
-fn failed(error: &impl Debug) {
+/// Shows an error in the place of what was to be shown.
+pub(crate) fn failed(error: &impl Debug) {
     drawn("error", &json!({"message": format!("{error:?}")}));
 }
 
@@ -137,20 +141,4 @@ fn is_a<T: ?Sized, U: 'static>(value: &T) -> Option<&U> {
     }
     // SAFETY: `typeid::of` tells types apart up to lifetimes, and `U` has none: `T` is `U`.
     Some(unsafe { &*std::ptr::from_ref(value).cast::<U>() })
-}
-
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for chunk in bytes.chunks(3) {
-        let three = chunk.iter().fold(0u32, |all, byte| all << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
-        for digit in 0..4 {
-            if digit <= chunk.len() {
-                text.push(char::from(DIGITS[(three >> (18 - 6 * digit) & 63) as usize]));
-            } else {
-                text.push('=');
-            }
-        }
-    }
-    text
 }

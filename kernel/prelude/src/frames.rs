@@ -83,24 +83,25 @@ impl Diff {
 
 /// Shows a frame: the kernel draws the table, and is given the rows that it shows.
 pub(crate) fn show(frame: &DataFrame) {
-    static SHOWN_SO_FAR: AtomicU64 = AtomicU64::new(0);
     let height = frame.height();
     let rows = if height <= 2 * SHOWN {
         Ok(frame.clone())
     } else {
         frame.head(Some(SHOWN)).vstack(&frame.tail(Some(SHOWN)))
     };
-    let written = rows.map_err(Error::from).and_then(|mut rows| {
-        let number = SHOWN_SO_FAR.fetch_add(1, Relaxed);
-        let path = folder()?.join(format!(".shown-{number}.arrow"));
-        IpcWriter::new(File::create(&path)?).finish(&mut rows)?;
-        Ok(path)
-    });
-    match written {
+    match rows.map_err(Error::from).and_then(|rows| leave(&rows)) {
         Ok(path) => drawn("frame", &json!({"path": path, "rows": height})),
         // Where the kernel cannot read it, polars' own way of writing it is better than nothing.
         Err(_) => crate::display("text/plain", &frame.to_string()),
     }
+}
+
+/// Leaves a frame where the kernel reads it, and removes it then.
+pub(crate) fn leave(frame: &DataFrame) -> Result<PathBuf> {
+    static LEFT_SO_FAR: AtomicU64 = AtomicU64::new(0);
+    let path = folder()?.join(format!(".shown-{}.arrow", LEFT_SO_FAR.fetch_add(1, Relaxed)));
+    IpcWriter::new(File::create(&path)?).finish(&mut frame.clone())?;
+    Ok(path)
 }
 
 /// A table, from a file that the program writes.

@@ -6,7 +6,7 @@ mod files;
 mod look;
 pub(crate) mod loops;
 mod person;
-mod plot;
+pub(crate) mod plot;
 mod program;
 mod watcher;
 

@@ -1,6 +1,6 @@
 //! `plot`: charts.
 
-use frames::{numbers, words};
+use frames::{DataFrame, FramesError, numbers, words};
 use view::chart::{Drawing, Kind, Part, Series};
 
 use super::look::{Shelf, curve_name};
@@ -44,9 +44,9 @@ fn curves(args: &PlotArgs, shelf: &Shelf, session: &Session) -> Result<view::cha
     Ok(view::chart::curves(series, "step", wanted.as_deref().unwrap_or("loss")))
 }
 
-/// A chart of two columns of a frame, a series for each value of a third.
+/// `sql --chart KIND X Y [COLOUR]`: a chart of two columns of a frame, a series for each value of a third.
 pub(super) fn columns(
-    frame: &frames::DataFrame,
+    frame: &DataFrame,
     kind: &str,
     x: &str,
     y: &str,
@@ -62,7 +62,19 @@ pub(super) fn columns(
                 .code(ExitCode::Usage));
         }
     };
-    let groups = colour.map(|colour| words(frame, colour)).transpose()?;
+    let layers = vec![part(frame, kind, x, y, colour)?];
+    Ok(Drawing { title: String::new(), x: x.to_owned(), y: y.to_owned(), layers }.chart())
+}
+
+/// Two columns of a frame, a series for each value of a third.
+pub(crate) fn part(
+    frame: &DataFrame,
+    kind: Kind,
+    x: &str,
+    y: &str,
+    by: Option<&str>,
+) -> Result<Part, FramesError> {
+    let groups = by.map(|by| words(frame, by)).transpose()?;
     let mut series: Vec<Series> = Vec::new();
     for (row, (at_x, at_y)) in numbers(frame, x)?.into_iter().zip(numbers(frame, y)?).enumerate() {
         let (Some(at_x), Some(at_y)) = (at_x, at_y) else { continue };
@@ -73,6 +85,5 @@ pub(super) fn columns(
         });
         series[known].points.push((at_x, at_y));
     }
-    let layers = vec![Part { kind, series }];
-    Ok(Drawing { title: String::new(), x: x.to_owned(), y: y.to_owned(), layers }.chart())
+    Ok(Part { kind, series })
 }

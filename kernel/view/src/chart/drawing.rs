@@ -13,10 +13,9 @@ use crate::{
 };
 
 /// What is to be drawn.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Drawing {
     /// What stands above it; the axes' names where it is empty.
-    #[serde(default)]
     pub title: String,
     /// What the horizontal axis measures.
     pub x: String,
@@ -27,7 +26,7 @@ pub struct Drawing {
 }
 
 /// One thing to draw, once for each series.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Part {
     /// As what.
     pub kind: Kind,
@@ -48,7 +47,7 @@ pub enum Kind {
 }
 
 /// Points and what they are.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Series {
     /// Its name, for the legend.
     pub name: String,

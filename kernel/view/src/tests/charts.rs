@@ -156,14 +156,17 @@ fn curves_of_many_points_are_sampled_and_say_so() {
 
 #[test]
 fn a_drawing_is_drawn_as_described() {
-    let drawing: chart::Drawing = serde_json::from_value(serde_json::json!({
-        "title": "mine", "x": "step", "y": "loss",
-        "layers": [
-            {"kind": "points", "series": [{"name": "a", "points": [[0, 3.0], [1, 2.0]]}]},
-            {"kind": "steps", "series": [{"name": "a", "points": [[0, 3.0], [1, 2.0]]}, {"name": "b", "points": []}]},
-        ],
-    }))
-    .unwrap();
+    let series =
+        |name: &str, points: &[(f64, f64)]| chart::Series { name: name.into(), points: points.into() };
+    let a = || series("a", &[(0.0, 3.0), (1.0, 2.0)]);
+    let part =
+        |kind: &str, series| chart::Part { kind: serde_json::from_value(kind.into()).unwrap(), series };
+    let drawing = chart::Drawing {
+        title: "mine".into(),
+        x: "step".into(),
+        y: "loss".into(),
+        layers: vec![part("points", vec![a()]), part("steps", vec![a(), series("b", &[])])],
+    };
     let chart = drawing.chart();
     assert_eq!((chart.title.as_str(), chart.layers.len(), chart.x.whole), ("mine", 2, true));
     let [Layer::Points(points), Layer::Line(line)] = &chart.layers[..] else { panic!("{:?}", chart.layers) };
