@@ -47,9 +47,9 @@ use lab::{CommitId, Entry, Experiment, ExperimentId, RunId, Tag, metrics::Row};
 use ledger::Ledger;
 pub use polars::prelude::{DataFrame, PolarsResult};
 pub use sql::TABLES;
-pub use values::{numbers, words};
+pub use values::{curve, numbers, words};
 
-use crate::{cache::Cache, error::making, journal::Journal, tail::Tail};
+use crate::{cache::Cache, error::making, journal::Journal, metrics::Steps, tail::Tail};
 
 /// So many experiments' metrics take longer to read one by one than all of them to write again.
 const WORTH_KEEPING: usize = 100;
@@ -73,7 +73,7 @@ pub struct Frames {
     cache: Cache,
     journal: Journal,
     /// The lines of each run in progress.
-    tails: HashMap<RunId, Tail<Row>>,
+    tails: HashMap<RunId, Tail<Row, Steps>>,
     tags: HashMap<Tag, Known>,
     /// The folder of the frames that have a name.
     named: Option<PathBuf>,
@@ -234,22 +234,19 @@ impl Frames {
         Ok(live)
     }
 
-    /// The run that began last and is still in progress, and the rows that it has printed up to this moment;
-    /// no run and no rows, where nothing runs.
-    pub fn running(&mut self, tag: &Tag) -> Result<(Option<LiveRun>, &[Row]), FramesError> {
-        let Some(run) = self.live(tag)?.into_iter().rfind(|run| run.exit.is_none()) else {
-            return Ok((None, &[]));
-        };
-        let path = self.runs.join(run.run.to_string()).join("metrics.jsonl");
-        let tail = self.tails.entry(run.run).or_insert_with(|| Tail::new(path));
-        tail.look();
-        Ok((Some(run), &tail.items))
+    /// The metrics of the run that began last and is still in progress, up to this moment; no rows, where nothing
+    /// runs.
+    pub fn running(&mut self, tag: &Tag) -> Result<DataFrame, FramesError> {
+        match self.live(tag)?.iter().rfind(|run| run.exit.is_none()) {
+            Some(run) => self.live_metrics(run),
+            None => metrics::empty().map_err(making("metrics")),
+        }
     }
 
     fn metrics_of(&mut self, tag: &Tag, number: u64, live: &[LiveRun]) -> Result<DataFrame, FramesError> {
         let list = self.list(tag)?;
         if let Some(experiment) = list.iter().find(|e| e.record.number == number) {
-            return self.parquet(tag, experiment);
+            return recorded(&self.ledger, tag, experiment);
         }
         let its: Vec<&LiveRun> = live.iter().filter(|run| run.number == Some(number)).collect();
         if its.is_empty() {
@@ -266,7 +263,7 @@ impl Frames {
         let path = || self.runs.join(run.run.to_string()).join("metrics.jsonl");
         let tail = self.tails.entry(run.run).or_insert_with(|| Tail::new(path()));
         tail.look();
-        metrics::from_rows(run.number, run.index, &tail.items).map_err(making("metrics"))
+        tail.items.frame(run.number, run.index).map_err(making("metrics"))
     }
 
     fn recorded_metrics(&mut self, tag: &Tag) -> Result<DataFrame, FramesError> {
@@ -276,7 +273,7 @@ impl Frames {
         let new: Vec<&Experiment> = list.iter().filter(|e| !seen.contains(&e.record.id)).collect();
         let mut frames = vec![known];
         for experiment in &new {
-            match self.parquet(tag, experiment) {
+            match recorded(&self.ledger, tag, experiment) {
                 Ok(frame) => frames.push(frame),
                 // One spoilt file must not take the table away.
                 Err(error) => {
@@ -292,10 +289,11 @@ impl Frames {
         self.tags.entry(tag.clone()).or_default().metrics = Some((seen, all.clone()));
         Ok(all)
     }
+}
 
-    fn parquet(&self, tag: &Tag, experiment: &Experiment) -> Result<DataFrame, FramesError> {
-        let record = &experiment.record;
-        let read = self.ledger.metrics_file(tag, record.id)?;
-        metrics::from_parquet(record.number, read).map_err(making("metrics"))
-    }
+/// The metrics of one experiment that is in the ledger.
+pub fn recorded(ledger: &Ledger, tag: &Tag, experiment: &Experiment) -> Result<DataFrame, FramesError> {
+    let record = &experiment.record;
+    let read = ledger.metrics_file(tag, record.id)?;
+    metrics::from_parquet(record.number, read).map_err(making("metrics"))
 }

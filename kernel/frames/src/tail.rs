@@ -2,27 +2,33 @@
 
 use std::{
     fs::File,
-    io::{Read, Seek, SeekFrom},
+    io::{self, BufRead, BufReader, Seek, SeekFrom},
+    marker::PhantomData,
     os::unix::fs::MetadataExt,
     path::PathBuf,
 };
 
 use serde::de::DeserializeOwned;
 
-/// The lines of a file so far. Each look reads only what is new, and whole lines only.
+/// How many bytes are read at once.
+const PIECE: usize = 1 << 17;
+
+/// The lines of a file so far, each a `T`, collected in a `C`. Each look reads only what is new, and whole lines
+/// only, one at a time.
 #[derive(Debug)]
-pub(crate) struct Tail<T> {
+pub(crate) struct Tail<T, C = Vec<T>> {
     path: PathBuf,
-    /// Which file it was, and how far it was read.
-    inode: u64,
+    /// Which file it was, if there was one, and how far it was read.
+    inode: Option<u64>,
     offset: u64,
     /// The lines that could be read as `T`.
-    pub(crate) items: Vec<T>,
+    pub(crate) items: C,
+    line: PhantomData<T>,
 }
 
-impl<T: DeserializeOwned> Tail<T> {
+impl<T: DeserializeOwned, C: Default + Extend<T>> Tail<T, C> {
     pub(crate) fn new(path: PathBuf) -> Self {
-        Self { path, inode: 0, offset: 0, items: Vec::new() }
+        Self { path, inode: None, offset: 0, items: C::default(), line: PhantomData }
     }
 
     /// Reads what was appended since the last look. Says whether the file was another one than before, so that
@@ -31,37 +37,39 @@ impl<T: DeserializeOwned> Tail<T> {
     /// A file that is not there has no lines; a line that cannot be read (of a newer version, or torn by a
     /// crash) is passed over.
     pub(crate) fn look(&mut self) -> bool {
-        let Ok(mut file) = File::open(&self.path) else {
-            let had = !self.items.is_empty();
+        let Ok(file) = File::open(&self.path) else {
+            let had = self.inode.is_some();
             *self = Self::new(std::mem::take(&mut self.path));
             return had;
         };
         let Ok(meta) = file.metadata() else { return false };
-        let again = self.inode != 0 && (meta.ino() != self.inode || meta.len() < self.offset);
+        let again = self.inode.is_some_and(|known| known != meta.ino()) || meta.len() < self.offset;
         if again {
-            (self.offset, self.items) = (0, Vec::new());
+            (self.offset, self.items) = (0, C::default());
         }
-        self.inode = meta.ino();
+        self.inode = Some(meta.ino());
         if meta.len() > self.offset
-            && let Err(error) = self.read(&mut file)
+            && let Err(error) = self.read(file)
         {
             tracing::debug!(path = %self.path.display(), %error, "cannot read what was appended");
         }
         again
     }
 
-    fn read(&mut self, file: &mut File) -> std::io::Result<()> {
+    fn read(&mut self, file: File) -> io::Result<()> {
+        let mut file = BufReader::with_capacity(PIECE, file);
         file.seek(SeekFrom::Start(self.offset))?;
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes)?;
-        let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
-        for line in bytes[..whole].split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()) {
-            match serde_json::from_slice(line) {
-                Ok(item) => self.items.push(item),
-                Err(error) => tracing::debug!(path = %self.path.display(), %error, "passed over a line"),
+        let mut line = Vec::new();
+        while file.read_until(b'\n', &mut line)? > 0 && line.ends_with(b"\n") {
+            self.offset += line.len() as u64;
+            if !line.trim_ascii().is_empty() {
+                match serde_json::from_slice(&line) {
+                    Ok(item) => self.items.extend([item]),
+                    Err(error) => tracing::debug!(path = %self.path.display(), %error, "passed over a line"),
+                }
             }
+            line.clear();
         }
-        self.offset += whole as u64;
         Ok(())
     }
 }

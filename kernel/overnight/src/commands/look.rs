@@ -1,7 +1,5 @@
 //! Looking: the table, one experiment, its metrics, log and diff, and SQL.
 
-use std::collections::BTreeMap;
-
 use lab::{CommitId, Experiment, Tag};
 use ledger::Ledger;
 use serde_json::json;
@@ -63,24 +61,8 @@ impl Shelf {
         experiment: &Experiment,
         wanted: Option<&str>,
     ) -> Result<(String, Vec<(f64, f64)>), Failure> {
-        let metrics = self.ledger.metrics(&self.tag, experiment.record.id)?;
-        let name = wanted.map_or_else(|| curve_name(&metrics.rows), str::to_owned);
-        let points =
-            metrics.rows.iter().filter_map(|row| Some((row.step as f64, *row.values.get(&name)?))).collect();
-        Ok((name, points))
+        Ok(frames::curve(&frames::recorded(&self.ledger, &self.tag, experiment)?, wanted)?)
     }
-}
-
-/// The metric that a curve shows when none is named: a loss, else the one that most rows have.
-pub(super) fn curve_name(rows: &[lab::metrics::Row]) -> String {
-    let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
-    for name in rows.iter().flat_map(|row| row.values.keys()) {
-        *seen.entry(name).or_default() += 1;
-    }
-    let loss = ["loss", "train_loss", "train/loss"].into_iter().find(|name| seen.contains_key(name));
-    loss.or_else(|| seen.iter().max_by_key(|(_, count)| **count).map(|(name, _)| *name))
-        .unwrap_or("loss")
-        .to_owned()
 }
 
 pub(super) fn experiments(args: &ExperimentsArgs, session: &Session, sink: &dyn Sink) -> Result<(), Failure> {

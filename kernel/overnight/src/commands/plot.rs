@@ -3,7 +3,7 @@
 use frames::{DataFrame, FramesError, numbers, words};
 use view::chart::{Drawing, Kind, Part, Series};
 
-use super::look::{Shelf, curve_name};
+use super::look::Shelf;
 use crate::failure::{ExitCode, Failure};
 use crate::grammar::{PlotArgs, PlotKind, Which};
 use crate::session::Session;
@@ -27,10 +27,9 @@ fn curves(args: &PlotArgs, shelf: &Shelf, session: &Session) -> Result<view::cha
     for which in which {
         if *which == Which::Running {
             let mut frames = session.frames(session.ledger()?)?;
-            let (_, rows) = frames.running(&shelf.tag)?;
-            let name = wanted.get_or_insert_with(|| curve_name(rows)).clone();
-            let points = rows.iter().filter_map(|row| Some((row.step as f64, *row.values.get(&name)?)));
-            series.push(("running".to_owned(), points.collect()));
+            let (name, points) = frames::curve(&frames.running(&shelf.tag)?, wanted.as_deref())?;
+            wanted.get_or_insert(name);
+            series.push(("running".to_owned(), points));
         } else {
             let experiment = shelf.find(*which)?;
             let (name, points) = shelf.curve(experiment, wanted.as_deref())?;

@@ -9,7 +9,6 @@ use ledger::Ledger;
 use runner::{Client, Paths, Request, Response, RunnerError};
 use view::{Bundle, Metric};
 
-use super::look::curve_name;
 use crate::failure::Failure;
 use crate::service;
 use crate::session::Session;
@@ -95,11 +94,8 @@ impl Watcher {
             Some(seen) => seen,
             None => self.read(&status.tag, tip)?,
         };
-        let (_, rows) = self.frames.running(&status.tag)?;
-        let curve = (!rows.is_empty()).then(|| {
-            let name = curve_name(rows);
-            let current =
-                rows.iter().filter_map(|row| Some((row.step as f64, *row.values.get(&name)?))).collect();
+        let (name, current) = frames::curve(&self.frames.running(&status.tag)?, None)?;
+        let curve = (!current.is_empty()).then(|| {
             let best = if name == seen.curve { seen.best.clone() } else { Vec::new() };
             let experiment =
                 status.slots.iter().find(|slot| slot.phase == "running").and_then(|slot| slot.experiment);
@@ -119,12 +115,10 @@ impl Watcher {
 
     fn read(&self, tag: &Tag, tip: Option<CommitId>) -> Result<Seen, Failure> {
         let experiments = self.ledger().experiments(tag)?;
-        let rows = match lab::experiment::best(&experiments) {
-            Some(best) => self.ledger().metrics(tag, best.record.id)?.rows,
-            None => Vec::new(),
+        let (curve, best) = match lab::experiment::best(&experiments) {
+            Some(best) => frames::curve(&frames::recorded(self.ledger(), tag, best)?, None)?,
+            None => Default::default(),
         };
-        let curve = curve_name(&rows);
-        let best = rows.iter().filter_map(|row| Some((row.step as f64, *row.values.get(&curve)?))).collect();
         Ok(Seen { tag: tag.clone(), tip, experiments, best, curve })
     }
 
