@@ -54,6 +54,8 @@ pub trait Sink: Send + Sync {
     fn stream(&self, name: StreamName, text: &str);
     /// A value.
     fn display(&self, bundle: Bundle);
+    /// What was shown so far is no longer wanted.
+    fn clear(&self) {}
     /// A line that the person types; none where nobody is asked.
     async fn ask(&self, prompt: &str, password: bool) -> Option<String>;
 }

@@ -45,7 +45,9 @@ pub(super) async fn wait(
             () = control.interrupted() => return Err(CellsError::Interrupted),
         };
         if prelude.state() == State::Ready {
-            sink.stream(StreamName::Stderr, "\r\u{1b}[K");
+            if !told.is_empty() {
+                sink.clear();
+            }
             return Ok(Some(prelude));
         }
         if ended.is_some() {
@@ -55,7 +57,7 @@ pub(super) async fn wait(
         if let State::Building { done, total } = prelude.state() {
             let line = format!("Building what Rust cells have in scope, once: {done} of {total}");
             if line != told && total > 0 {
-                sink.stream(StreamName::Stderr, &format!("\r{line}"));
+                sink.stream(StreamName::Stdout, &format!("\r{line}"));
                 told = line;
             }
         }

@@ -142,6 +142,10 @@ impl cells::Sink for Output<'_> {
         self.0.result(rich::drawn(bundle));
     }
 
+    fn clear(&self) {
+        self.0.clear_output(false);
+    }
+
     async fn ask(&self, prompt: &str, password: bool) -> Option<String> {
         self.0.input(prompt, password).await.ok()
     }
