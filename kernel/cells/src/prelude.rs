@@ -1,18 +1,24 @@
 //! The prelude: polars, the lab's frames and charts as a shared library that cells are linked against.
 //!
 //! Its source is part of this program. It is built once for each toolchain, by cargo, in a folder that all
-//! kernels of a user share; each worker then starts with links to what was built:
+//! kernels of a user share:
 //!
 //! ```text
-//! prelude/<key>/overnight/   the crate, as it was written here
-//!               seed/        an evcxr crate that depends on it, and its target folder
+//! prelude/<key>/crate/       the crate, as it was written here
+//!               target/      what cargo made of it: a shared library, and the crates below it
+//!               outline/     its source and polars' without the bodies of functions, for rust-analyzer
+//!               standard/    the standard library's
+//!               overnight/   the crate that cells depend on, which re-exports the shared library
+//!               seed/        an evcxr crate that depends on it, and its target folder, with which workers begin
 //!               progress     how far the build is: "45/312"
 //!               build.log    what cargo said
 //!               failure      why the last build failed
 //!               ready        the build is complete
 //! ```
 
-use std::ffi::OsStr;
+mod links;
+mod outline;
+
 use std::fs::{self, File, TryLockError};
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -20,7 +26,9 @@ use std::process::{Command, Stdio};
 
 use sha2::{Digest, Sha256};
 
-/// The crate that cells see as `overnight`.
+use links::link_tree;
+
+/// The crate.
 const FILES: [(&str, &str); 8] = [
     ("Cargo.toml", include_str!("../../prelude/Cargo.toml")),
     ("src/lib.rs", include_str!("../../prelude/src/lib.rs")),
@@ -33,10 +41,21 @@ const FILES: [(&str, &str); 8] = [
 ];
 /// The versions of all that the crate needs.
 const LOCK: &str = include_str!("../../prelude/Cargo.lock");
-/// The crate that evcxr makes of each cell, as evcxr writes it: what cargo builds for this one fits for those.
-const SEED: &str = include_str!("prelude/seed.toml");
-/// How the prelude and what it needs are compiled, whatever `:opt` says of the cells themselves.
+/// How the crate and what it needs are compiled.
 const PROFILE: &str = include_str!("prelude/profile.toml");
+/// The crate that cells see as `overnight`.
+const FACADE: [(&str, &str); 3] = [
+    ("Cargo.toml", include_str!("prelude/facade/Cargo.toml")),
+    ("build.rs", include_str!("prelude/facade/build.rs")),
+    ("src/lib.rs", include_str!("prelude/facade/lib.rs")),
+];
+/// The crate that evcxr makes of each cell, as evcxr writes it: what cargo builds for this one fits for those.
+const SEED: [(&str, &str); 2] =
+    [("Cargo.toml", include_str!("prelude/seed.toml")), ("src/lib.rs", "pub use overnight::prelude::*;\n")];
+/// What cargo reads beside evcxr's crate.
+const WORKER: &str = include_str!("prelude/worker.toml");
+/// What makes a prelude of all these.
+const MAKER: [&str; 2] = [include_str!("prelude.rs"), include_str!("prelude/outline.rs")];
 
 /// Where a prelude is, built or not.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,6 +101,9 @@ pub enum PreludeError {
     /// The question could not be asked.
     #[error("the prelude of Rust cells cannot be looked for: {0}")]
     Task(String),
+    /// cargo cannot say what the prelude is made of.
+    #[error("the prelude of Rust cells has no outline: {0}")]
+    Outline(String),
     /// cargo failed.
     #[error("the prelude of Rust cells does not build:\n{last}\nAll of it is in {log}")]
     Build {
@@ -96,11 +118,12 @@ impl Prelude {
     /// The prelude for the toolchain at hand; `cache` is the folder that holds preludes and workers.
     pub fn find(cache: &Path) -> Result<Self, PreludeError> {
         let mut key = Sha256::new();
-        for text in FILES.iter().flat_map(|(name, text)| [*name, *text]).chain([LOCK, SEED, PROFILE]) {
+        let files = FILES.iter().chain(&FACADE).chain(&SEED).flat_map(|(name, text)| [*name, *text]);
+        for text in files.chain([LOCK, PROFILE, WORKER]).chain(MAKER) {
             key.update(text);
             key.update([0]);
         }
-        key.update(rustc_version()?);
+        key.update(rustc("-vV")?);
         let key = hex::encode(&key.finalize()[..8]);
         let parent = cache.join("prelude");
         let failed = |source| PreludeError::Folder { path: parent.clone(), source };
@@ -147,19 +170,39 @@ impl Prelude {
             folder.and_then(|()| fs::write(&path, text)).map_err(failed(&path))
         };
         let _ = fs::remove_file(self.failure());
-        for (name, text) in FILES {
-            write(&Path::new("overnight").join(name), text)?;
+        for (folder, files) in [("crate", &FILES[..]), ("overnight", &FACADE), ("seed", &SEED)] {
+            for (name, text) in files {
+                write(&Path::new(folder).join(name), text)?;
+            }
         }
-        write(Path::new(".cargo/config.toml"), PROFILE)?;
-        write(Path::new("seed/Cargo.toml"), SEED)?;
-        write(Path::new("seed/Cargo.lock"), LOCK)?;
-        write(Path::new("seed/src/lib.rs"), "pub use overnight::prelude::*;\n")?;
+        write(Path::new("crate/Cargo.lock"), LOCK)?;
+        write(Path::new("crate/.cargo/config.toml"), PROFILE)?;
         self.inherit();
-        if let Err(error) = self.cargo(progress) {
+        let (source, outline) = (self.folder.join("crate"), self.folder.join("outline"));
+        let built = self
+            .cargo(&source, "../target", &["--locked"], progress)
+            .and_then(|()| outline::write(&source, &outline))
+            .and_then(|()| self.outline_standard())
+            .and_then(|()| self.cargo(&self.folder.join("seed"), "target", &["--offline"], &mut |_, _| ()));
+        if let Err(error) = built {
             write(Path::new("failure"), &error.to_string())?;
             return Err(error);
         }
         write(Path::new("ready"), "")
+    }
+
+    /// The standard library's source for rust-analyzer; nothing where the toolchain came without.
+    pub(crate) fn standard(&self) -> Option<PathBuf> {
+        Some(self.folder.join("standard")).filter(|folder| folder.exists())
+    }
+
+    fn outline_standard(&self) -> Result<(), PreludeError> {
+        let library = PathBuf::from(rustc("--print=sysroot")?.trim_end()).join("lib/rustlib/src/rust/library");
+        if library.exists() {
+            return outline::write_standard(&library, &self.folder.join("standard"));
+        }
+        tracing::info!(library = %library.display(), "the toolchain has no `rust-src`");
+        Ok(())
     }
 
     /// The file that says why the last build failed.
@@ -169,7 +212,7 @@ impl Prelude {
 
     /// Begins with what another version has built, of which cargo takes what fits: polars, as a rule.
     fn inherit(&self) {
-        let target = self.folder.join("seed/target");
+        let target = self.folder.join("target");
         if target.exists() {
             return;
         }
@@ -179,7 +222,7 @@ impl Prelude {
         let newest =
             built.max_by_key(|other| other.path().join("ready").metadata().and_then(|it| it.modified()).ok());
         if let Some(other) = newest
-            && let Err(error) = link_tree(&other.path().join("seed/target"), &target)
+            && let Err(error) = link_tree(&other.path().join("target"), &target)
         {
             tracing::debug!(%error, "nothing is inherited");
             let _ = fs::remove_dir_all(&target);
@@ -191,28 +234,29 @@ impl Prelude {
         let seed = self.folder.join("seed");
         if let Some(parent) = to.parent() {
             fs::create_dir_all(parent.join(".cargo"))?;
-            fs::write(parent.join(".cargo/config.toml"), PROFILE)?;
+            fs::write(parent.join(".cargo/config.toml"), WORKER)?;
         }
-        copy_lock(&seed, to)?;
         link_tree(&seed.join("target"), &to.join("target"))
     }
 
-    /// Gives evcxr the versions again, which cargo forgets when it builds a cell that needs none of them.
-    pub(crate) fn restore_versions(crate_folder: &Path, evcxr: &Path) -> io::Result<()> {
-        crate_folder.parent().map_or(Ok(()), |folder| copy_lock(&folder.join("seed"), evcxr))
-    }
-
-    fn cargo(&self, progress: &mut dyn FnMut(u32, u32)) -> Result<(), PreludeError> {
-        let seed = self.folder.join("seed");
+    /// Builds the crate in a folder as evcxr would, so that nothing is built again for the cells.
+    fn cargo(
+        &self,
+        folder: &Path,
+        target: &str,
+        flags: &[&str],
+        progress: &mut dyn FnMut(u32, u32),
+    ) -> Result<(), PreludeError> {
         let log = self.folder.join("build.log");
         let failed = |source| PreludeError::Folder { path: self.folder.clone(), source };
-        // As evcxr calls it, so that nothing is built again for the cells.
         let mut child = Command::new("cargo")
-            .args(["build", "--locked", "--target"])
-            .arg(host(&rustc_version()?))
-            .current_dir(&seed)
-            .env("CARGO_TARGET_DIR", "target")
-            .env("CARGO_BUILD_BUILD_DIR", "target")
+            .arg("build")
+            .args(flags)
+            .arg("--target")
+            .arg(host(&rustc("-vV")?))
+            .current_dir(folder)
+            .env("CARGO_TARGET_DIR", target)
+            .env("CARGO_BUILD_BUILD_DIR", target)
             .env("RUSTFLAGS", "-Cprefer-dynamic")
             .env("CARGO_TERM_COLOR", "never")
             .env("CARGO_TERM_PROGRESS_WHEN", "always")
@@ -258,10 +302,10 @@ impl Prelude {
     }
 }
 
-/// `rustc -vV`: the version, and for which machine it compiles.
-fn rustc_version() -> Result<String, PreludeError> {
+/// What the compiler says of itself. `-vV`: its version, and for which machine it compiles.
+fn rustc(question: &str) -> Result<String, PreludeError> {
     let output = Command::new("rustc")
-        .arg("-vV")
+        .arg(question)
         .output()
         .map_err(|source| PreludeError::NoToolchain { program: "rustc", source })?;
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
@@ -280,40 +324,6 @@ fn building(line: &str) -> Option<(u32, u32)> {
 fn steps(text: &str) -> Option<(u32, u32)> {
     let (done, total) = text.trim().split_once('/')?;
     Some((done.parse().ok()?, total.parse().ok()?))
-}
-
-fn copy_lock(from: &Path, to: &Path) -> io::Result<()> {
-    fs::copy(from.join("Cargo.lock"), to.join("Cargo.lock")).map(drop)
-}
-
-/// Links each file of a target folder into another. What cargo may write anew in place is copied, with its time,
-/// by which cargo knows that it is fresh; the seed's own crate is left out.
-fn link_tree(from: &Path, to: &Path) -> io::Result<()> {
-    fs::create_dir_all(to)?;
-    for entry in fs::read_dir(from)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        let (source, target) = (entry.path(), to.join(&name));
-        if is_of_the_seed(&name) {
-            continue;
-        }
-        if entry.file_type()?.is_dir() {
-            link_tree(&source, &target)?;
-        } else if from.components().any(|part| part.as_os_str() == ".fingerprint")
-            || fs::hard_link(&source, &target).is_err()
-        {
-            fs::copy(&source, &target)?;
-            let times = fs::FileTimes::new().set_modified(entry.metadata()?.modified()?);
-            File::options().write(true).open(&target)?.set_times(times)?;
-        }
-    }
-    Ok(())
-}
-
-fn is_of_the_seed(name: &OsStr) -> bool {
-    let name = name.to_string_lossy();
-    let own = name.strip_prefix("lib").unwrap_or(&name);
-    name == ".cargo-lock" || name == "incremental" || own.starts_with("ctx-") || own.starts_with("ctx.")
 }
 
 #[cfg(test)]
@@ -343,34 +353,5 @@ mod tests {
             .collect();
         carried.sort();
         assert_eq!(carried, there);
-    }
-
-    #[test]
-    fn a_seed_is_linked_without_its_own_crate() {
-        let folder = tempfile::tempdir().unwrap();
-        let (from, to) = (folder.path().join("from"), folder.path().join("to"));
-        for (name, text) in [
-            ("debug/deps/libpolars-1.rlib", "polars"),
-            ("debug/deps/libctx-1.so", "cell"),
-            ("debug/.fingerprint/polars-1/lib-polars", "print"),
-            ("debug/.fingerprint/ctx-1/lib-ctx", "print"),
-            ("debug/.cargo-lock", ""),
-        ] {
-            let path = from.join(name);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, text).unwrap();
-        }
-        link_tree(&from, &to).unwrap();
-        let same = |name: &str| {
-            use std::os::unix::fs::MetadataExt;
-            let (a, b) = (fs::metadata(from.join(name)).unwrap(), fs::metadata(to.join(name)).unwrap());
-            assert_eq!(a.modified().unwrap(), b.modified().unwrap());
-            a.ino() == b.ino()
-        };
-        assert!(same("debug/deps/libpolars-1.rlib"));
-        assert!(!same("debug/.fingerprint/polars-1/lib-polars"));
-        for name in ["debug/deps/libctx-1.so", "debug/.fingerprint/ctx-1", "debug/.cargo-lock"] {
-            assert!(!to.join(name).exists(), "{name}");
-        }
     }
 }

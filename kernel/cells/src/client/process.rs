@@ -20,6 +20,10 @@ use crate::{tap, worker};
 
 /// How many of the worker's own last lines are kept.
 const LAST_LINES: usize = 20;
+/// Where rust-analyzer looks for the standard library's source first.
+const RUST_ANALYZER_STD: &str = "RUST_SRC_PATH";
+/// With these, cargo would not read what the prelude's folder says to rust-analyzer; evcxr sets its own.
+const FLAGS: [&str; 2] = ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS"];
 /// A killed process is gone in no time, unless the machine is in trouble.
 const END_LIMIT: Duration = Duration::from_secs(5);
 
@@ -55,11 +59,16 @@ impl Process {
             directory: config.directory.clone(),
             source,
         };
-        let mut child = Command::new(&config.program)
+        let mut command = Command::new(&config.program);
+        for name in FLAGS {
+            command.env_remove(name);
+        }
+        let mut child = command
             .args(&config.args)
             .current_dir(&config.directory)
             .envs(config.env.iter().map(|(name, value)| (name, value)))
             .envs(prelude.map(|prelude| (worker::PRELUDE, prelude.crate_folder())))
+            .envs(prelude.and_then(|prelude| Some((RUST_ANALYZER_STD, prelude.standard()?))))
             .env("EVCXR_TMPDIR", folder.evcxr())
             .env(tap::OUTPUT, folder.output())
             .stdin(Stdio::piped())

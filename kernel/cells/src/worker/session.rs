@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::env;
 use std::ffi::OsString;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
@@ -16,7 +16,6 @@ use super::output::{Ending, Output, value};
 use super::{Replies, interrupt};
 use crate::diagnostic::compile_error;
 use crate::message::{Bundle, CellError, Completion, Completions, Outcome, StreamName};
-use crate::prelude::Prelude;
 use crate::source::Prepared;
 use crate::{hook, oom, source, tap};
 
@@ -224,9 +223,6 @@ fn start(output: &Output, replies: &Arc<Replies>) -> Result<CommandContext, Erro
 /// Gives evcxr the prelude, if there is one: also after `:clear`, which takes it away.
 fn bring_prelude(context: &mut CommandContext) -> Result<(), Error> {
     let Some(prelude) = env::var_os(super::PRELUDE).map(PathBuf::from) else { return Ok(()) };
-    if let Some(evcxr) = env::var_os("EVCXR_TMPDIR") {
-        Prelude::restore_versions(&prelude, Path::new(&evcxr))?;
-    }
     // The linker must be the one that the prelude was built with; mold changes nothing of that.
     let linker = if is_on_path("mold") { "mold" } else { "system" };
     let code = format!(

@@ -1,0 +1,5 @@
+//! What Rust cells have in scope.
+
+extern crate overnight_prelude;
+
+pub use overnight_prelude::*;
