@@ -177,6 +177,7 @@ impl Prelude {
         }
         write(Path::new("crate/Cargo.lock"), LOCK)?;
         write(Path::new("crate/.cargo/config.toml"), PROFILE)?;
+        write(Path::new("seed/.cargo/config.toml"), WORKER)?;
         self.inherit();
         let (source, outline) = (self.folder.join("crate"), self.folder.join("outline"));
         let built = self
@@ -197,7 +198,8 @@ impl Prelude {
     }
 
     fn outline_standard(&self) -> Result<(), PreludeError> {
-        let library = PathBuf::from(rustc("--print=sysroot")?.trim_end()).join("lib/rustlib/src/rust/library");
+        let library =
+            PathBuf::from(rustc("--print=sysroot")?.trim_end()).join("lib/rustlib/src/rust/library");
         if library.exists() {
             return outline::write_standard(&library, &self.folder.join("standard"));
         }

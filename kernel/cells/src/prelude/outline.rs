@@ -51,8 +51,7 @@ pub(super) fn write(folder: &Path, to: &Path) -> Result<(), PreludeError> {
 pub(super) fn write_standard(library: &Path, to: &Path) -> Result<(), PreludeError> {
     STANDARD.into_iter().try_for_each(|name| {
         let (source, folder) = (library.join(name).join("src"), to.join(name).join("src"));
-        outline_folder(&source, &folder)
-            .map_err(|error| PreludeError::Folder { path: folder, source: error })
+        outline_folder(&source, &folder).map_err(|error| PreludeError::Folder { path: folder, source: error })
     })
 }
 
@@ -82,7 +81,8 @@ fn manifest(package: &Package, node: &Node, library: &Target, metadata: &Metadat
     }
     let enabled: Vec<&str> =
         node.features.iter().map(|name| name.as_str()).filter(|name| *name != "default").collect();
-    let mut features: Table = enabled.iter().map(|name| ((*name).to_owned(), Value::Array(Vec::new()))).collect();
+    let mut features: Table =
+        enabled.iter().map(|name| ((*name).to_owned(), Value::Array(Vec::new()))).collect();
     features.insert("default".to_owned(), Value::Array(enabled.into_iter().map(text).collect()));
     let root = library.src_path.file_name().unwrap_or("lib.rs");
     table(vec![
@@ -95,10 +95,7 @@ fn manifest(package: &Package, node: &Node, library: &Target, metadata: &Metadat
             ])
             .into(),
         ),
-        (
-            "lib",
-            table(vec![("name", text(&library.name)), ("path", text(&format!("src/{root}")))]).into(),
-        ),
+        ("lib", table(vec![("name", text(&library.name)), ("path", text(&format!("src/{root}")))]).into()),
         ("features", features.into()),
         ("dependencies", dependencies.into()),
     ])

@@ -21,6 +21,10 @@ use crate::{hook, oom, source, tap};
 
 /// Has the user's process listen to interrupts, from now on: to none that came before.
 const LISTEN: &str = "overnight::interrupt::listen();";
+/// What a first cell would be like: evcxr learns that cells use `?`, rust-analyzer and rustc read what they need.
+const FIRST: &str = r#"{ df!("a" => [0i64])?.lazy().select([col("a").sum()]).collect()?; }"#;
+/// What a first completion would be like.
+const COMPLETED: &str = "DataFrame::empty().lazy().";
 
 pub(super) struct Session {
     replies: Arc<Replies>,
@@ -78,9 +82,13 @@ impl Session {
     /// Starts evcxr, and lets it read what the first cell would have to wait for.
     pub(super) fn warm(&mut self) {
         // What goes wrong is told by the first cell, which meets it again.
-        if self.start().is_ok() && has_prelude() {
-            let code = "DataFrame::empty().lazy().";
-            self.complete(code, code.len());
+        if self.start().is_ok()
+            && has_prelude()
+            && let Some(context) = &mut self.context
+        {
+            let _ = catch_unwind(AssertUnwindSafe(|| context.execute(FIRST)));
+            let _ = self.output.drain();
+            self.complete(COMPLETED, COMPLETED.len());
         }
     }
 
@@ -223,10 +231,11 @@ fn start(output: &Output, replies: &Arc<Replies>) -> Result<CommandContext, Erro
 /// Gives evcxr the prelude, if there is one: also after `:clear`, which takes it away.
 fn bring_prelude(context: &mut CommandContext) -> Result<(), Error> {
     let Some(prelude) = env::var_os(super::PRELUDE).map(PathBuf::from) else { return Ok(()) };
+    // At 1, rustc takes polars' generic functions from where they are compiled already; at 2, a join takes 15 s.
     // The linker must be the one that the prelude was built with; mold changes nothing of that.
     let linker = if is_on_path("mold") { "mold" } else { "system" };
     let code = format!(
-        ":linker {linker}\n:dep overnight = {{ path = {prelude:?} }}\nuse overnight::prelude::*;\n{LISTEN}"
+        ":linker {linker}\n:opt 1\n:dep overnight = {{ path = {prelude:?} }}\nuse overnight::prelude::*;\n{LISTEN}"
     );
     context.execute(&code).map(drop)
 }
