@@ -88,7 +88,7 @@ def queries(place: Place, experiments: int) -> None:
 def stream(place: Place, seconds: int) -> None:
     """Measures how far behind the tables are while a run prints."""
     origin = time.time()
-    run = f"python3 -S printing.py {100 * seconds} 0.01 {origin}"
+    run = f"python3 -S printing.py {100 * (seconds + 120)} 0.01 {origin}"
     lab = fill(Lab(place, "stream"), run=run, budget="1h", timeout="2h")
     lab.write("printing.py", PRINTING)
     lab.commit()
@@ -102,7 +102,7 @@ def stream(place: Place, seconds: int) -> None:
     for what, code in shows.items():
         shown(life, code)
         ages = []
-        end = time.monotonic() + seconds / 3
+        end = time.monotonic() + seconds / 2
         while time.monotonic() < end:
             newest = shown(life, code)
             ages.append(time.time() - origin - newest)
@@ -113,7 +113,7 @@ def stream(place: Place, seconds: int) -> None:
 
 
 def shown(life: Life, code: str) -> float:
-    """The last number that a cell shows."""
+    """The number that a cell shows: in a table of its own, or as Rust writes it."""
     request = life.client.execute(code)
     text = ""
     while True:
@@ -122,7 +122,7 @@ def shown(life: Life, code: str) -> float:
             continue
         text = message["content"].get("data", {}).get("text/plain", text)
         if message["content"].get("execution_state") == "idle":
-            return float(re.findall(r"\d+\.\d+", text)[-1])
+            return float(re.findall(r"^(?:Some\()?\s*(\d[\d.]*)\)?\s*$", text, re.MULTILINE)[-1])
 
 
 def has_printed(lab: Lab, rows: int) -> None:
@@ -140,7 +140,7 @@ def million(place: Place) -> None:
     life = Life(ours(), lab)
     query = "%%sql\nSELECT count(*) AS n, avg(loss) FROM metrics"
     life.well("let mut m = experiments()?;")
-    life.well(query)
+    life.well("%%sql\nSELECT count(*) AS n FROM metrics")
     cells = users_process(life.process.pid)
     before = rest(life.process.pid), rest(cells)
     lab.overnight("loop", "start", "--experiments", "1")

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use lab::{Experiment, Record};
+use lab::{Experiment, ExperimentId, Record};
 use polars::prelude::{DataFrame, PolarsResult};
 
 use crate::columns::{flag, float, free, text, time, whole};
@@ -56,6 +56,16 @@ pub(crate) fn frame(experiments: &[Experiment]) -> PolarsResult<DataFrame> {
         columns.push(float(&free(name, &mut taken), records().map(|r| summary(r, name))));
     }
     DataFrame::new(experiments.len(), columns)
+}
+
+/// The id and the number of each.
+pub(crate) fn numbers(frame: &DataFrame) -> PolarsResult<Vec<(ExperimentId, u64)>> {
+    let ids = frame.column("id")?.str()?.iter();
+    let numbers = frame.column("number")?.i64()?.iter();
+    Ok(ids
+        .zip(numbers)
+        .filter_map(|(id, number)| Some((id?.parse().ok()?, u64::try_from(number?).ok()?)))
+        .collect())
 }
 
 /// The names of the summary values, the metric first.

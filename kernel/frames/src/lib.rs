@@ -225,7 +225,7 @@ impl Frames {
     /// The runs whose experiments are not in the ledger yet: in progress, or about to be judged.
     pub fn live(&mut self, tag: &Tag) -> Result<Vec<LiveRun>, FramesError> {
         self.journal.look();
-        let recorded: HashSet<ExperimentId> = self.list(tag)?.iter().map(|e| e.record.id).collect();
+        let recorded: HashSet<ExperimentId> = self.numbers(tag)?.into_iter().map(|(id, _)| id).collect();
         let runs =
             self.journal.runs().iter().filter(|run| run.tag == *tag && !recorded.contains(&run.experiment));
         let live: Vec<LiveRun> = runs.cloned().collect();
@@ -244,14 +244,14 @@ impl Frames {
     }
 
     fn metrics_of(&mut self, tag: &Tag, number: u64, live: &[LiveRun]) -> Result<DataFrame, FramesError> {
-        let list = self.list(tag)?;
-        if let Some(experiment) = list.iter().find(|e| e.record.number == number) {
-            return recorded(&self.ledger, tag, experiment);
+        let known = self.numbers(tag)?;
+        if let Some((id, _)) = known.iter().find(|(_, known)| *known == number) {
+            return recorded(&self.ledger, tag, *id, number);
         }
         let its: Vec<&LiveRun> = live.iter().filter(|run| run.number == Some(number)).collect();
         if its.is_empty() {
             let numbers =
-                || list.iter().map(|e| e.record.number).chain(live.iter().filter_map(|run| run.number));
+                || known.iter().map(|(_, number)| *number).chain(live.iter().filter_map(|run| run.number));
             let known = numbers().min().zip(numbers().max());
             return Err(FramesError::UnknownExperiment { number, tag: tag.clone(), known });
         }
@@ -267,21 +267,19 @@ impl Frames {
     }
 
     fn recorded_metrics(&mut self, tag: &Tag) -> Result<DataFrame, FramesError> {
-        let list = self.list(tag)?;
+        let mut new = self.numbers(tag)?;
         let known = self.tags.entry(tag.clone()).or_default().metrics.take();
         let (mut seen, known) = known.or_else(|| self.cache.read_metrics(tag)).unwrap_or_default();
-        let new: Vec<&Experiment> = list.iter().filter(|e| !seen.contains(&e.record.id)).collect();
+        new.retain(|(id, _)| !seen.contains(id));
         let mut frames = vec![known];
-        for experiment in &new {
-            match recorded(&self.ledger, tag, experiment) {
+        for (id, number) in &new {
+            match recorded(&self.ledger, tag, *id, *number) {
                 Ok(frame) => frames.push(frame),
                 // One spoilt file must not take the table away.
-                Err(error) => {
-                    tracing::warn!(number = experiment.record.number, %error, "metrics passed over");
-                }
+                Err(error) => tracing::warn!(number, %error, "metrics passed over"),
             }
         }
-        seen.extend(new.iter().map(|e| e.record.id));
+        seen.extend(new.iter().map(|(id, _)| *id));
         let all = metrics::stack(frames).map_err(making("metrics"))?;
         if new.len() >= WORTH_KEEPING {
             self.cache.write_metrics(tag, &seen, &all);
@@ -289,11 +287,14 @@ impl Frames {
         self.tags.entry(tag.clone()).or_default().metrics = Some((seen, all.clone()));
         Ok(all)
     }
+
+    /// The experiments in the ledger, and the number of each; from the table, which is read sooner than the records.
+    fn numbers(&mut self, tag: &Tag) -> Result<Vec<(ExperimentId, u64)>, FramesError> {
+        experiments::numbers(&self.experiments(tag)?).map_err(making("experiments"))
+    }
 }
 
-/// The metrics of one experiment that is in the ledger.
-pub fn recorded(ledger: &Ledger, tag: &Tag, experiment: &Experiment) -> Result<DataFrame, FramesError> {
-    let record = &experiment.record;
-    let read = ledger.metrics_file(tag, record.id)?;
-    metrics::from_parquet(record.number, read).map_err(making("metrics"))
+/// The metrics of the experiment in the ledger with this id, which has this number.
+pub fn recorded(ledger: &Ledger, tag: &Tag, id: ExperimentId, number: u64) -> Result<DataFrame, FramesError> {
+    metrics::from_parquet(number, ledger.metrics_file(tag, id)?).map_err(making("metrics"))
 }

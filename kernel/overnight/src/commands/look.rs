@@ -61,7 +61,9 @@ impl Shelf {
         experiment: &Experiment,
         wanted: Option<&str>,
     ) -> Result<(String, Vec<(f64, f64)>), Failure> {
-        Ok(frames::curve(&frames::recorded(&self.ledger, &self.tag, experiment)?, wanted)?)
+        let record = &experiment.record;
+        let metrics = frames::recorded(&self.ledger, &self.tag, record.id, record.number)?;
+        Ok(frames::curve(&metrics, wanted)?)
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use frames::Frames;
 use lab::status::{Best, LoopStatus};
-use lab::{CommitId, Experiment, Tag};
+use lab::{CommitId, Experiment, Record, Tag};
 use ledger::Ledger;
 use runner::{Client, Paths, Request, Response, RunnerError};
 use view::{Bundle, Metric};
@@ -116,7 +116,10 @@ impl Watcher {
     fn read(&self, tag: &Tag, tip: Option<CommitId>) -> Result<Seen, Failure> {
         let experiments = self.ledger().experiments(tag)?;
         let (curve, best) = match lab::experiment::best(&experiments) {
-            Some(best) => frames::curve(&frames::recorded(self.ledger(), tag, best)?, None)?,
+            Some(best) => {
+                let Record { id, number, .. } = best.record;
+                frames::curve(&frames::recorded(self.ledger(), tag, id, number)?, None)?
+            }
             None => Default::default(),
         };
         Ok(Seen { tag: tag.clone(), tip, experiments, best, curve })
