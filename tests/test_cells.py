@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import re
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -69,6 +70,24 @@ def test_what_a_cell_shows(k: Kernel) -> None:
     assert ok(k, 'png(b"\\x89PNG");').data == [{"image/png": "iVBORw=="}]
     ok(k, ":fmt {:#?}")
     assert ok(k, "vec![1]").data[-1]["text/plain"] == "[\n    1,\n]"
+
+
+def test_the_types_of_variables_are_found(k: Kernel) -> None:
+    ok(k, '''
+        let frame = df!("a" => [1i64, 2], "b" => ["x", "y"])?;
+        let joined = frame.join(&frame, ["a"], ["a"], JoinArgs::new(JoinType::Inner), None)?;
+        let query = joined.clone().lazy().filter(col("a").gt(lit(1)));
+        let column = joined.column("a")?.clone();
+        let total = column.as_materialized_series().i64()?.sum();
+        let words: Vec<_> = joined.column("b")?.str()?.iter().flatten().map(str::to_owned).collect();
+        let by_word = words.iter().cloned().zip(0..).collect::<std::collections::BTreeMap<_, i32>>();
+        let drawn = plot(&joined).line("a", "a");
+    ''')
+    said = ok(k, ":vars").text
+    for name, kind in {"frame": "DataFrame", "joined": "DataFrame", "query": "LazyFrame", "column": "Column",
+                       "total": "Option<i64>", "words": "Vec<String>", "drawn": "Plot",
+                       "by_word": "BTreeMap<String, i32>"}.items():
+        assert re.search(rf"^{name}: .*{re.escape(kind)}$", said, re.MULTILINE), said
 
 
 def test_input_is_asked_for(k: Kernel) -> None:

@@ -6,7 +6,7 @@ For each kernel: from the start of its process to the first result of a query ov
 idled for as long as that took (ours has a worker ready then, where the notebook holds Rust); the median of ten
 later cells; from an interrupt of an endless loop to the next result, and whether a variable outlived it. Ours needs
 what `overnight prelude` builds. ipykernel is measured with Python's polars where that is installed beside it
-(`tests/.venv/bin/pip install polars`), evcxr_jupyter with `:dep polars` where it is installed.
+(`tests/.venv/bin/pip install polars`), evcxr_jupyter with `:dep polars` where it is installed (a quarter of an hour a round).
 """
 
 from __future__ import annotations
@@ -51,6 +51,7 @@ class Kernel:
 
     def note(self, what: str, value: float) -> None:
         """Keeps a figure."""
+        print(f"{self.name}: {what}: {value:.3f} s", file=sys.stderr, flush=True)
         self.figures.setdefault(what, []).append(value)
 
 
@@ -137,6 +138,9 @@ def measure(kernel: Kernel, lab: Lab) -> None:
     kernel.note("variable kept", float(status == "ok"))
     life.end()
 
+    if kernel.name == "evcxr_jupyter":
+        # It would build polars again, and be no more ready than before.
+        return
     life = Life(kernel, lab)
     time.sleep(first + 5)
     seconds = (life.well(kernel.prepare) if kernel.prepare else 0.0) + life.well(kernel.query.format(n=0))
@@ -163,7 +167,8 @@ def main() -> None:
     print("| | " + " | ".join(kernel.name for kernel in found) + " |")
     print("|---|" + "---:|" * len(found))
     for what in found[0].figures:
-        cells = [f"{statistics.median(kernel.figures[what]):.3g}" for kernel in found]
+        known = [kernel.figures.get(what) for kernel in found]
+        cells = [f"{statistics.median(figures):.3g}" if figures else "" for figures in known]
         print(f"| {what} (s) | " + " | ".join(cells) + " |")
 
 
