@@ -6,6 +6,7 @@
 //! ```text
 //! prelude/<key>/crate/       the crate, as it was written here
 //!               target/      what cargo made of it: a shared library, and the crates below it
+//!               lib/         the shared library, where cells find it
 //!               outline/     its source and polars' without the bodies of functions, for rust-analyzer
 //!               standard/    the standard library's
 //!               overnight/   the crate that cells depend on, which re-exports the shared library
@@ -17,6 +18,7 @@
 //! ```
 
 mod links;
+mod others;
 mod outline;
 
 use std::fs::{self, File, TryLockError};
@@ -56,6 +58,10 @@ const SEED: [(&str, &str); 2] =
 const WORKER: &str = include_str!("prelude/worker.toml");
 /// What makes a prelude of all these.
 const MAKER: [&str; 2] = [include_str!("prelude.rs"), include_str!("prelude/outline.rs")];
+
+/// What cargo calls the crate that it built.
+const LIBRARY: &str =
+    if cfg!(target_os = "macos") { "libovernight_prelude.dylib" } else { "libovernight_prelude.so" };
 
 /// Where a prelude is, built or not.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -182,6 +188,7 @@ impl Prelude {
         let (source, outline) = (self.folder.join("crate"), self.folder.join("outline"));
         let built = self
             .cargo(&source, "../target", &["--locked"], progress)
+            .and_then(|()| self.link_library())
             .and_then(|()| outline::write(&source, &outline))
             .and_then(|()| self.outline_standard())
             .and_then(|()| self.cargo(&self.folder.join("seed"), "target", &["--offline"], &mut |_, _| ()));
@@ -189,12 +196,28 @@ impl Prelude {
             write(Path::new("failure"), &error.to_string())?;
             return Err(error);
         }
-        write(Path::new("ready"), "")
+        write(Path::new("ready"), "")?;
+        others::prune(&self.folder);
+        Ok(())
+    }
+
+    /// Keeps it from being removed until what is returned is dropped.
+    pub(crate) fn hold(&self) -> io::Result<File> {
+        others::hold(&self.folder)
     }
 
     /// The standard library's source for rust-analyzer; nothing where the toolchain came without.
     pub(crate) fn standard(&self) -> Option<PathBuf> {
         Some(self.folder.join("standard")).filter(|folder| folder.exists())
+    }
+
+    fn link_library(&self) -> Result<(), PreludeError> {
+        let built = self.folder.join("target").join(host(&rustc("-vV")?)).join("debug").join(LIBRARY);
+        let library = self.folder.join("lib");
+        let failed = |source| PreludeError::Folder { path: library.clone(), source };
+        fs::create_dir_all(&library).map_err(failed)?;
+        let _ = fs::remove_file(library.join(LIBRARY));
+        fs::hard_link(&built, library.join(LIBRARY)).map_err(failed)
     }
 
     fn outline_standard(&self) -> Result<(), PreludeError> {
@@ -218,13 +241,8 @@ impl Prelude {
         if target.exists() {
             return;
         }
-        let others =
-            self.folder.parent().and_then(|parent| fs::read_dir(parent).ok()).into_iter().flatten().flatten();
-        let built = others.filter(|other| other.path().join("ready").exists());
-        let newest =
-            built.max_by_key(|other| other.path().join("ready").metadata().and_then(|it| it.modified()).ok());
-        if let Some(other) = newest
-            && let Err(error) = link_tree(&other.path().join("target"), &target)
+        if let Some(other) = others::newest(&self.folder)
+            && let Err(error) = link_tree(&other.join("target"), &target)
         {
             tracing::debug!(%error, "nothing is inherited");
             let _ = fs::remove_dir_all(&target);

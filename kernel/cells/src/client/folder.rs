@@ -54,13 +54,19 @@ fn sweep(parent: &Path, prefix: &str) {
     }
 }
 
-pub(super) struct Folder(OwnedFolder);
+pub(super) struct Folder {
+    folder: OwnedFolder,
+    /// The prelude stays as long as we do.
+    _prelude: Option<File>,
+}
 
 impl Folder {
     /// Makes a folder in `parent`, with the prelude in it.
     pub(super) fn create(parent: &Path, prelude: Option<&Prelude>) -> Result<Self, CellsError> {
         let failed = |source| CellsError::Folder { path: parent.to_owned(), source };
-        let folder = Self(OwnedFolder::create(parent, "cells-").map_err(failed)?);
+        let held = prelude.map(Prelude::hold).transpose().map_err(failed)?;
+        let folder = OwnedFolder::create(parent, "cells-").map_err(failed)?;
+        let folder = Self { folder, _prelude: held };
         let evcxr = folder.evcxr();
         fs::create_dir(&evcxr).map_err(failed)?;
         if let Some(prelude) = prelude {
@@ -71,12 +77,12 @@ impl Folder {
 
     /// For `EVCXR_TMPDIR`, which evcxr wants to be absolute.
     pub(super) fn evcxr(&self) -> PathBuf {
-        self.0.path().join("evcxr")
+        self.folder.path().join("evcxr")
     }
 
     /// The named pipe.
     pub(super) fn output(&self) -> PathBuf {
-        self.0.path().join("output.fifo")
+        self.folder.path().join("output.fifo")
     }
 }
 

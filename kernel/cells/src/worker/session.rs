@@ -217,7 +217,8 @@ fn start(output: &Output, replies: &Arc<Replies>) -> Result<CommandContext, Erro
     if let Some(backtrace) = env::var_os("RUST_BACKTRACE") {
         command.env(tap::BACKTRACE, backtrace);
     }
-    // Cells are linked against the toolchain's shared std, which the loader does not find by itself.
+    // Cells are linked against the toolchain's shared std and the prelude. evcxr moves what rustc made, and the way
+    // that rustc wrote into it leads nowhere then.
     if let Some(libraries) = library_path() {
         command.env("LD_LIBRARY_PATH", libraries);
     }
@@ -245,12 +246,14 @@ fn is_on_path(program: &str) -> bool {
     env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }
 
-/// Where the loader looks for shared libraries: the toolchain's own first, then as it was.
+/// Where the loader looks for shared libraries: the toolchain's own first, the prelude's, then as it was.
 fn library_path() -> Option<OsString> {
     let printed = Command::new("rustc").args(["--print", "target-libdir"]).output().ok()?;
     let toolchain = PathBuf::from(String::from_utf8(printed.stdout).ok()?.trim());
     let before = env::var_os("LD_LIBRARY_PATH").unwrap_or_default();
-    env::join_paths(std::iter::once(toolchain).chain(env::split_paths(&before))).ok()
+    let prelude = env::var_os(super::PRELUDE).map(PathBuf::from);
+    let prelude = prelude.and_then(|folder| Some(folder.parent()?.join("lib")));
+    env::join_paths([toolchain].into_iter().chain(prelude).chain(env::split_paths(&before))).ok()
 }
 
 /// The tap leaves nothing for evcxr to pass on but its own last words. The channels are read all
