@@ -108,7 +108,7 @@ def test_the_nearest_is_named(k: Kernel) -> None:
 
 def test_every_command_answers_in_json(k: Kernel, lab: Lab) -> None:
     said(k, "%loop start --experiments 2 --seed 1 --wait")
-    for code in ("%experiments", "%experiment 0", "%metrics 0", "%log 0", "%diff 1", "%best", "%loop status",
+    for code in ("%experiments", "%experiment 0", "%metrics 0", "%log 0", "%diff 1", "%best", "%loop status", "%loop space",
                  "%plot progress", "%program", "%doctor", "%sql SELECT 1 AS one"):
         cell = k.execute(f"{code} --json")
         assert cell.status == "ok", f"{code}: {cell.text}"

@@ -11,6 +11,8 @@
 //! # Ok::<(), lab::LabError>(())
 //! ```
 
+use std::collections::BTreeMap;
+
 use crate::{AtBudget, Direction, Lab, LabError, MetricName, Seconds};
 
 mod check;
@@ -22,7 +24,7 @@ mod tests;
 use node::Field;
 
 /// Every setting that front matter can hold.
-pub(crate) const SETTINGS: [&str; 15] = [
+pub(crate) const SETTINGS: [&str; 16] = [
     "editable",
     "setup",
     "build",
@@ -38,6 +40,7 @@ pub(crate) const SETTINGS: [&str; 15] = [
     "caches",
     "seed_env",
     "crashes",
+    "space",
 ];
 
 /// A value that `setting` can have.
@@ -56,6 +59,7 @@ pub(crate) fn example(setting: &str) -> &'static str {
         "inputs" => "[data/]",
         "caches" => "[target/]",
         "seed_env" => "SEED",
+        "space" => "{RATE: 1e-4..1e-1 log}",
         _ => "5",
     }
 }
@@ -79,6 +83,7 @@ impl Default for Lab {
             caches: Vec::new(),
             seed_env: None,
             crashes: 5,
+            space: BTreeMap::new(),
             instructions: String::new(),
             declared: false,
         }
@@ -131,6 +136,7 @@ impl Lab {
             "caches" => self.caches = field.list()?,
             "seed_env" => self.seed_env = Some(field.text()?),
             "crashes" => self.crashes = field.count()?,
+            "space" => self.space = field.words()?,
             name => unreachable!("`{name}` is in SETTINGS and is not read"),
         }
         Ok(())

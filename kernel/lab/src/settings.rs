@@ -40,6 +40,9 @@ pub struct Lab {
     pub seed_env: Option<String>,
     /// How many crashes in a row end the loop.
     pub crashes: u32,
+    /// What constants may become, by name, in the words of a comment on their line: `fixed`, `one of: 4, 6, 8`,
+    /// `1e-4..1e-1 log`.
+    pub space: BTreeMap<String, String>,
     /// The instructions: the text after the front matter.
     pub instructions: String,
     /// Whether the program has front matter at all; without it the karpathy defaults hold.

@@ -202,6 +202,8 @@ pub(crate) enum LoopCommand {
         #[arg(long)]
         now: bool,
     },
+    /// Show what `search` would change: the constants of the editable files, and what each may become.
+    Space(TagArgs),
     /// Tell the proposer something.
     Steer {
         /// What to tell it.

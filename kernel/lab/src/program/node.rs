@@ -1,10 +1,10 @@
 //! Settings as YAML gives them, each with its place, and their reading into types.
 
-use std::{fmt, ops::Range};
+use std::{collections::BTreeMap, fmt, ops::Range};
 
 use serde::{
     Deserialize, Deserializer,
-    de::{IgnoredAny, MapAccess, SeqAccess, Visitor},
+    de::{MapAccess, SeqAccess, Visitor},
 };
 use serde_saphyr::{Location, MessageFormatter as _, Spanned, UserMessageFormatter};
 
@@ -28,7 +28,7 @@ enum Node {
     Number(f64),
     Text(String),
     List(Vec<Node>),
-    Settings,
+    Settings(Vec<(String, Node)>),
 }
 
 /// Reads the YAML at `bytes` of `program`.
@@ -127,6 +127,29 @@ impl Field<'_> {
         }
     }
 
+    /// Names, each with words; a list says that it is one of these.
+    pub(super) fn words(&self) -> Result<BTreeMap<String, String>, LabError> {
+        let expected = "names with what each may become: `fixed`, `one of: 4, 6, 8`, `1e-4..1e-1 log`";
+        let Node::Settings(settings) = &self.value else { return Err(self.wrong(expected)) };
+        let words = |node: &Node| match node {
+            Node::Text(text) => Ok(text.trim().to_owned()),
+            Node::List(items) => {
+                let items: Result<Vec<String>, _> = items
+                    .iter()
+                    .map(|item| match item {
+                        Node::Number(number) => Ok(number.to_string()),
+                        Node::Switch(switch) => Ok(switch.to_string()),
+                        Node::Text(text) => Ok(text.trim().to_owned()),
+                        node => Err(self.wrong_node(expected, node)),
+                    })
+                    .collect();
+                Ok(format!("one of: {}", items?.join(", ")))
+            }
+            node => Err(self.wrong_node(expected, node)),
+        };
+        settings.iter().map(|(name, node)| Ok((name.clone(), words(node)?))).collect()
+    }
+
     pub(super) fn seconds(&self) -> Result<Seconds, LabError> {
         let expected = "a length of time such as `20s`, `5m`, `1h30m`";
         match &self.value {
@@ -173,7 +196,7 @@ impl fmt::Display for Node {
             Self::Number(number) => write!(f, "the number {number}"),
             Self::Text(text) => write!(f, "`{text}`"),
             Self::List(_) => f.write_str("a list"),
-            Self::Settings => f.write_str("settings of its own"),
+            Self::Settings(_) => f.write_str("settings of its own"),
         }
     }
 }
@@ -264,8 +287,11 @@ impl<'de> Deserialize<'de> for Node {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Node, A::Error> {
-                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-                Ok(Node::Settings)
+                let mut settings = Vec::new();
+                while let Some(setting) = map.next_entry()? {
+                    settings.push(setting);
+                }
+                Ok(Node::Settings(settings))
             }
         }
 

@@ -34,7 +34,8 @@ fn every_setting() {
         "editable: [train/src/main.rs, 'model/**/*.rs']\nsetup: cargo run --release -p prepare\n\
          build: cargo build --release -p train\nrun: target/release/train # the built one\nmetric: val_bpb\n\
          direction: maximize\nunit: bits\nbudget: 20s\ntimeout: 1h30m\nbuild_timeout: 600\nat_budget: stop\n\
-         inputs: data/\ncaches:\n  - target/\n  - .venv\nseed_env: SEED\ncrashes: 3",
+         inputs: data/\ncaches:\n  - target/\n  - .venv\nseed_env: SEED\ncrashes: 3\n\
+         space: {RATE: 1e-4..1e-1 log, DEPTH: [4, 6], SEED_2: fixed}",
     )
     .unwrap();
     let expected = Lab {
@@ -53,6 +54,9 @@ fn every_setting() {
         caches: vec!["target/".to_owned(), ".venv".to_owned()],
         seed_env: Some("SEED".to_owned()),
         crashes: 3,
+        space: [("RATE", "1e-4..1e-1 log"), ("DEPTH", "one of: 4, 6"), ("SEED_2", "fixed")]
+            .map(|(name, words)| (name.to_owned(), words.to_owned()))
+            .into(),
         instructions: "Be bold.".to_owned(),
         declared: true,
     };
@@ -94,7 +98,7 @@ fn an_unknown_setting_names_the_nearest() {
     assert!(message("time-out: 5m").contains("did you mean `timeout`?"));
     insta::assert_snapshot!(message("colour: red"), @r"
     program.md, line 2: `colour` is not a setting
-    the settings are editable, setup, build, run, metric, direction, unit, budget, timeout, build_timeout, at_budget, inputs, caches, seed_env, crashes
+    the settings are editable, setup, build, run, metric, direction, unit, budget, timeout, build_timeout, at_budget, inputs, caches, seed_env, crashes, space
     ");
 }
 

@@ -8,6 +8,7 @@ use runner::{Request, Response, StartOptions};
 use serde_json::json;
 use view::Bundle;
 
+use super::space;
 use super::watcher::Watcher;
 use crate::failure::{ExitCode, Failure};
 use crate::grammar::{LoopCommand, StartArgs};
@@ -49,6 +50,7 @@ pub(super) async fn run(command: LoopCommand, session: &Session, sink: &dyn Sink
         LoopCommand::Stop { now: true } => {
             tell(session, sink, Request::Stop { now: true }, "stopping now").await
         }
+        LoopCommand::Space(args) => space::run(&args, session, sink),
         LoopCommand::Steer { text } => {
             let text = text.join(" ");
             tell(session, sink, Request::Steer { text }, "told; the next proposal knows it").await

@@ -8,6 +8,7 @@ pub(crate) mod loops;
 mod person;
 pub(crate) mod plot;
 mod program;
+mod space;
 mod watcher;
 
 use crate::failure::Failure;

@@ -195,7 +195,7 @@ impl Engine {
             )));
         }
         let proposer: Box<dyn Proposer> = if options.proposer == "search" {
-            Search::space(&files).map_err(refuse)?;
+            Search::space(&files, &lab.space).map_err(refuse)?;
             Box::new(Search::new(self.store.reader()))
         } else if let Some(program) =
             options.proposer.strip_prefix("command:").filter(|p| !p.trim().is_empty())

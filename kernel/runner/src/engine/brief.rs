@@ -73,6 +73,7 @@ impl Engine {
             seed: options.map_or(draft.seed, |options| options.seed),
             attempt: u32::try_from(refused.len()).unwrap_or(u32::MAX),
             parent,
+            space: lab.space.clone(),
             files,
             trials,
             in_flight: live

@@ -48,6 +48,8 @@ pub struct Brief {
     pub attempt: u32,
     /// The commit that the candidate is to improve on.
     pub parent: CommitId,
+    /// What the program says of the search space: what a constant may become, by its name.
+    pub space: BTreeMap<String, String>,
     /// The parent's editable files, by path.
     #[serde(skip)]
     pub files: BTreeMap<String, Vec<u8>>,

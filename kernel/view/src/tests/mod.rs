@@ -4,5 +4,6 @@
 mod charts;
 mod hostile;
 mod live;
+mod space;
 mod support;
 mod tables;

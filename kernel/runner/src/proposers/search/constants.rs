@@ -1,16 +1,23 @@
-//! Finding the constants of a file whose initializer is a literal.
+//! Finding the constants of a file whose value is a literal.
 
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
-use super::{Domain, Literal};
+use tree_sitter::{Language as Grammar, Node, Parser, Query, QueryCursor, StreamingIterator};
+
+use super::{Domain, Literal, Value};
 
 /// A language whose constants are understood.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Language {
     /// `const NAME: T = literal;`
     Rust,
-    /// `NAME = literal` at the top level.
+    /// `NAME = literal` at the top level, the fields of dataclasses, the defaults of argparse.
     Python,
+    /// `name = literal`, with the names of its tables before it: `optimizer.rate`.
+    Toml,
+    /// `name: literal`, with the names above it before it.
+    Yaml,
 }
 
 impl Language {
@@ -19,234 +26,202 @@ impl Language {
         match path.rsplit_once('.')?.1 {
             "rs" => Some(Self::Rust),
             "py" => Some(Self::Python),
+            "toml" => Some(Self::Toml),
+            "yaml" | "yml" => Some(Self::Yaml),
             _ => None,
         }
     }
 
-    fn comment(self) -> &'static str {
+    fn grammar(self) -> Grammar {
         match self {
-            Self::Rust => "//",
-            Self::Python => "#",
+            Self::Rust => tree_sitter_rust::LANGUAGE.into(),
+            Self::Python => tree_sitter_python::LANGUAGE.into(),
+            Self::Toml => tree_sitter_toml_ng::LANGUAGE.into(),
+            Self::Yaml => tree_sitter_yaml::LANGUAGE.into(),
+        }
+    }
+
+    fn query(self) -> &'static str {
+        match self {
+            Self::Rust => include_str!("queries/rust.scm"),
+            Self::Python => include_str!("queries/python.scm"),
+            Self::Toml => include_str!("queries/toml.scm"),
+            Self::Yaml => include_str!("queries/yaml.scm"),
         }
     }
 }
 
-/// A constant that a search may change.
+/// A constant of a file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Constant {
     /// Its name.
     pub name: String,
-    /// Its initializer.
+    /// Its value, as it is written.
     pub literal: Literal,
-    /// Where the initializer stands in the file, in bytes.
+    /// Where the value stands in the file, in bytes.
     pub span: Range<usize>,
+    /// The line on which it stands, from 1.
+    pub line: usize,
     /// What it may become.
     pub domain: Domain,
+    /// What says so.
+    pub origin: Origin,
 }
 
-/// Words in a name that say that changing the constant would change what is measured, and not the work.
-const FIXED: [&str; 4] = ["SEED", "BUDGET", "TIMEOUT", "VERSION"];
+/// What says what a constant may become.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Nothing: it is guessed from its value and name.
+    Guess,
+    /// The comment on its line, or the help of its option.
+    Comment,
+    /// The code: the choices of an option.
+    Code,
+    /// The program.
+    Program,
+}
 
-/// The constants of a file that a search may change, in their order.
-pub fn constants(text: &str, language: Language) -> Vec<Constant> {
-    let mut found: Vec<Constant> = Vec::new();
-    let mut inside = Inside::default();
-    let mut start = 0;
-    for line in text.split_inclusive('\n') {
-        if inside.code() {
-            if let Some(constant) = constant(line, start, language) {
-                // A name that is bound twice would be changed in one place only.
-                found.retain(|earlier| earlier.name != constant.name);
-                found.push(constant);
-            }
-        }
-        inside.pass(line, language);
-        start += line.len();
+impl Constant {
+    /// Says what it may become, in the words of a comment. Whether the words say anything.
+    #[must_use]
+    pub fn declare(&mut self, words: &str) -> bool {
+        let Some(domain) = Domain::declared(&self.literal, words) else { return false };
+        (self.domain, self.origin) = (domain, Origin::Program);
+        true
     }
-    found
 }
 
-fn constant(line: &str, start: usize, language: Language) -> Option<Constant> {
-    let (name, at) = match language {
-        Language::Rust => rust_name(line)?,
-        Language::Python => python_name(line)?,
-    };
-    let rest = &line[at..];
-    let from = at + (rest.len() - rest.trim_start().len());
-    let literal_end = from + literal_length(&line[from..], language)?;
-    let literal = Literal::parse(line[from..literal_end].trim_end())?;
-    let span = start + from..start + from + literal.source.len();
+/// Parts of a name that say that changing the constant would change what is measured, and not the work.
+const FIXED: [&str; 5] = ["SEED", "BUDGET", "TIMEOUT", "VERSION", "EVAL"];
 
-    let after = line[literal_end..].trim_start();
-    let after = if language == Language::Rust { after.strip_prefix(';')?.trim_start() } else { after };
-    let comment = match after.strip_prefix(language.comment()) {
-        Some(comment) => comment.trim(),
-        None if after.is_empty() => "",
-        None => return None,
-    };
-    if FIXED.iter().any(|word| name.split('_').any(|part| part == *word)) {
-        return None;
-    }
-    let domain = Domain::of(&name, &literal, comment)?;
-    Some(Constant { name, literal, span, domain })
+/// A name and its value, as a query finds them.
+struct Found<'t> {
+    name: String,
+    value: Node<'t>,
+    /// The dataclass whose field it is.
+    class: Option<&'t str>,
+    /// What the code itself allows.
+    choices: Vec<Value>,
+    /// What is said of it where there is no comment.
+    help: &'t str,
 }
 
-/// The name of `pub const NAME: T =` and where the initializer may begin.
-fn rust_name(line: &str) -> Option<(String, usize)> {
-    let mut rest = line.trim_start();
-    if let Some(after) = rest.strip_prefix("pub") {
-        let after = after.trim_start();
-        rest = match after.strip_prefix('(') {
-            Some(scope) => scope.split_once(')')?.1.trim_start(),
-            None => after,
+impl Found<'_> {
+    fn constant(self, text: &str, comment: Option<&str>) -> Option<Constant> {
+        let words = comment.unwrap_or(self.help);
+        let source = &text[self.value.byte_range()];
+        let literal = Literal::parse(source).or_else(|| Literal::bare(source, words))?;
+        let upper = self.name.to_uppercase();
+        let (domain, origin) = if self.choices.len() > 1 {
+            (Domain::Choice(self.choices), Origin::Code)
+        } else if let Some(declared) = Domain::declared(&literal, words) {
+            (declared, Origin::Comment)
+        } else if upper.split(['_', '.', '-']).any(|part| FIXED.contains(&part)) {
+            (Domain::fixed(&literal), Origin::Guess)
+        } else {
+            (Domain::guess(&upper, &literal), Origin::Guess)
         };
+        let start = self.value.start_byte();
+        let (span, line) = (start..start + literal.source.len(), self.value.start_position().row + 1);
+        Some(Constant { name: self.name, literal, span, line, domain, origin })
     }
-    let rest = rest.strip_prefix("const ")?.trim_start();
-    let length = name_length(rest)?;
-    let (name, rest) = rest.split_at(length);
-    let rest = rest.trim_start().strip_prefix(':')?;
-    let (kind, rest) = rest.split_once('=')?;
-    let kind = kind.trim();
-    let known = kind == "bool" || kind == "&str" || kind == "&'static str" || {
-        let digits = kind.trim_start_matches(['u', 'i', 'f']);
-        ["8", "16", "32", "64", "128", "size"].contains(&digits) && digits.len() + 1 == kind.len()
-    };
-    known.then(|| (name.to_owned(), line.len() - rest.len()))
 }
 
-/// The name of `NAME =` or `NAME: type =` at the beginning of a line.
-fn python_name(line: &str) -> Option<(String, usize)> {
-    let length = name_length(line)?;
-    let (name, rest) = line.split_at(length);
-    let rest = rest.trim_start();
-    let rest = match rest.strip_prefix(':') {
-        Some(annotated) => annotated.split_once('=')?.1,
-        None => rest.strip_prefix('=')?,
-    };
-    (!rest.starts_with('=')).then(|| (name.to_owned(), line.len() - rest.len()))
-}
+/// The constants of a file, in their order.
+pub fn constants(text: &str, language: Language) -> Vec<Constant> {
+    let grammar = language.grammar();
+    let mut parser = Parser::new();
+    let tree = parser.set_language(&grammar).ok().and_then(|()| parser.parse(text, None));
+    let (Some(tree), Ok(query)) = (tree, Query::new(&grammar, language.query())) else { return Vec::new() };
 
-/// How long the constant's name is that `text` begins with: capitals, digits and underscores.
-fn name_length(text: &str) -> Option<usize> {
-    let length = text
-        .find(|c: char| !(c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_'))
-        .unwrap_or(text.len());
-    let name = &text[..length];
-    (name.contains(|c: char| c.is_ascii_uppercase()) && !name.starts_with(|c: char| c.is_ascii_digit()))
-        .then_some(length)
-}
-
-/// How long the text is that may be the initializer: up to the `;`, the comment or the line's end.
-fn literal_length(text: &str, language: Language) -> Option<usize> {
-    if let Some(quote) = text.chars().next().filter(|c| matches!(c, '"' | '\'')) {
-        return Some(1 + text[1..].find(quote)? + 1);
-    }
-    let end = match language {
-        Language::Rust => text.find(';')?,
-        Language::Python => text.find(['#', '\n']).unwrap_or(text.len()),
-    };
-    Some(text[..end].trim_end().len())
-}
-
-/// Whether a line begins in code, or inside a comment or string that began on an earlier line.
-#[derive(Default)]
-struct Inside {
-    /// How many `/*` are open.
-    comments: usize,
-    /// What closes the string that is open.
-    string: Option<String>,
-}
-
-impl Inside {
-    fn code(&self) -> bool {
-        self.comments == 0 && self.string.is_none()
-    }
-
-    fn pass(&mut self, line: &str, language: Language) {
-        let mut rest = line;
-        while !rest.is_empty() {
-            let step = match (&self.string, language) {
-                (Some(close), _) => {
-                    if rest.starts_with(close.as_str()) {
-                        let length = close.len();
-                        self.string = None;
-                        length
-                    } else if rest.starts_with('\\') && !close.contains('#') {
-                        1 + rest[1..].chars().next().map_or(0, char::len_utf8)
-                    } else {
-                        first(rest)
-                    }
-                }
-                (None, Language::Rust) => self.rust(rest),
-                (None, Language::Python) => self.python(rest),
-            };
-            rest = &rest[step..];
-        }
-        // Only Python's triple quotes and Rust's strings reach over a line's end.
-        if language == Language::Python && self.string.as_ref().is_some_and(|close| close.len() == 1) {
-            self.string = None;
+    let (mut found, mut comments, mut given) = (Vec::new(), HashMap::new(), HashSet::new());
+    let mut cursor = QueryCursor::new();
+    let mut matches = cursor.matches(&query, tree.root_node(), text.as_bytes());
+    while let Some(matched) = matches.next() {
+        let node = |wanted: &str| {
+            let named = |index: u32| query.capture_names()[index as usize] == wanted;
+            matched.captures().iter().find(|capture| named(capture.index)).map(|capture| capture.node)
+        };
+        let says = |node: Node<'_>| &text[node.byte_range()];
+        if let Some(comment) = node("comment") {
+            comments.insert(comment.start_position().row, comment);
+        } else if let (Some(class), Some(field)) = (node("made"), node("given")) {
+            given.insert((says(class), says(field)));
+        } else if let Some(arguments) = node("arguments") {
+            found.extend(option(arguments, text));
+        } else if let (Some(name), Some(value)) = (node("name"), node("value")) {
+            let (name, class) = (path(name, text), node("class").map(says));
+            found.push(Found { name, value, class, choices: Vec::new(), help: "" });
         }
     }
+    // What a constructor is given is not asked of the field.
+    found.retain(|one| one.class.is_none_or(|class| !given.contains(&(class, one.name.as_str()))));
+    found.sort_by_key(|one| one.value.start_byte());
+    let mut constants: Vec<Constant> = Vec::new();
+    for one in found {
+        let comment = comments.get(&one.value.end_position().row);
+        let comment = comment.filter(|comment| comment.start_byte() >= one.value.end_byte());
+        let comment = comment.map(|comment| text[comment.byte_range()].trim_start_matches(['/', '#']).trim());
+        if let Some(constant) = one.constant(text, comment) {
+            // A name that is bound twice would be changed in one place only.
+            constants.retain(|earlier| earlier.name != constant.name);
+            constants.push(constant);
+        }
+    }
+    constants
+}
 
-    fn rust(&mut self, rest: &str) -> usize {
-        if self.comments > 0 {
-            if rest.starts_with("*/") {
-                self.comments -= 1;
-                return 2;
-            }
-            if rest.starts_with("/*") {
-                self.comments += 1;
-                return 2;
-            }
-            return first(rest);
+/// A name with those of the tables that it is in, `optimizer.rate`.
+fn path(name: Node<'_>, text: &str) -> String {
+    let mut parts = vec![&text[name.byte_range()]];
+    let mut inside = name.parent().and_then(|pair| pair.parent());
+    while let Some(node) = inside {
+        if matches!(
+            node.kind(),
+            "table" | "table_array_element" | "pair" | "block_mapping_pair" | "flow_pair"
+        ) && let Some(name) = node.named_child(0)
+        {
+            parts.push(&text[name.byte_range()]);
         }
-        if rest.starts_with("//") {
-            return rest.len();
-        }
-        if rest.starts_with("/*") {
-            self.comments += 1;
-            return 2;
-        }
-        if let Some(raw) = rest.strip_prefix('r') {
-            let hashes = raw.len() - raw.trim_start_matches('#').len();
-            if raw[hashes..].starts_with('"') {
-                self.string = Some(format!("\"{}", "#".repeat(hashes)));
-                if hashes == 0 {
-                    // `r"…"` has no escapes and ends at the first quote.
-                    let end = raw[1..].find('"');
-                    self.string = end.is_none().then(|| "\"".to_owned());
-                    return end.map_or(rest.len(), |end| 2 + end + 1);
-                }
-                return 1 + hashes + 1;
+        inside = node.parent();
+    }
+    parts.reverse();
+    parts.join(".")
+}
+
+/// `add_argument("--name", default=literal, choices=[…], help="…")`.
+fn option<'t>(arguments: Node<'t>, text: &'t str) -> Option<Found<'t>> {
+    let mut cursor = arguments.walk();
+    let (mut flag, mut named): (&str, HashMap<&str, Node<'t>>) = ("", HashMap::new());
+    for argument in arguments.named_children(&mut cursor) {
+        if argument.kind() == "keyword_argument" {
+            let (name, value) =
+                (argument.child_by_field_name("name")?, argument.child_by_field_name("value")?);
+            named.insert(&text[name.byte_range()], value);
+        } else if argument.kind() == "string" {
+            let name = unquoted(argument, text);
+            // The long form says more: `-l`, `--learning-rate`.
+            if flag.is_empty() || name.starts_with("--") {
+                flag = name;
             }
         }
-        if rest.starts_with('"') {
-            self.string = Some("\"".to_owned());
-            return 1;
-        }
-        // The quotes of a character literal are not a string's.
-        for literal in ["'\"'", "'\\\"'"] {
-            if rest.starts_with(literal) {
-                return literal.len();
-            }
-        }
-        first(rest)
     }
-
-    fn python(&mut self, rest: &str) -> usize {
-        if rest.starts_with('#') {
-            return rest.len();
-        }
-        for quote in ["\"\"\"", "'''", "\"", "'"] {
-            if rest.starts_with(quote) {
-                self.string = Some(quote.to_owned());
-                return quote.len();
-            }
-        }
-        first(rest)
-    }
+    let said = |name: &str| named.get(name).map(|node| unquoted(*node, text));
+    let name = said("dest").unwrap_or(flag).trim_start_matches('-').replace('-', "_");
+    let choices = named.get("choices").into_iter().flat_map(|list| {
+        let mut cursor = list.walk();
+        let values: Vec<_> = list.named_children(&mut cursor).collect();
+        values.into_iter().filter_map(|value| Literal::parse(&text[value.byte_range()])).map(|it| it.value)
+    });
+    Some(Found {
+        name,
+        value: *named.get("default")?,
+        class: None,
+        choices: choices.collect(),
+        help: said("help").unwrap_or_default(),
+    })
 }
 
-fn first(text: &str) -> usize {
-    text.chars().next().map_or(0, char::len_utf8)
+fn unquoted<'t>(string: Node<'_>, text: &'t str) -> &'t str {
+    text[string.byte_range()].trim_matches(['"', '\''])
 }

@@ -2,7 +2,8 @@
 
 use super::{Literal, Value};
 
-/// The values that a constant may take, each at a place: an index for a choice, from 0 to 1 for a range.
+/// The values that a constant may take, each at a place: an index for a choice, from 0 to 1 for a range. A choice of
+/// one is a constant that stays.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Domain {
     /// One of these.
@@ -50,22 +51,56 @@ impl Scale {
 }
 
 impl Domain {
-    /// The domain of a constant; `None` where it is not to be changed.
-    pub fn of(name: &str, literal: &Literal, comment: &str) -> Option<Self> {
-        if comment.split(|c: char| !c.is_ascii_alphanumeric()).next() == Some("fixed") {
-            return None;
+    /// The one value that it has.
+    pub fn fixed(literal: &Literal) -> Self {
+        Self::Choice(vec![literal.value.clone()])
+    }
+
+    /// What a comment says: `fixed`, `one of: …`, a range; `None` where it says none of them.
+    pub fn declared(literal: &Literal, words: &str) -> Option<Self> {
+        if words.split(|c: char| !c.is_ascii_alphanumeric()).next() == Some("fixed") {
+            return Some(Self::fixed(literal));
         }
-        if let Some((_, list)) = comment.split_once("one of:") {
+        if let Some((_, list)) = words.split_once("one of:") {
             let choices: Vec<Value> = list
                 .split(',')
                 .filter_map(|choice| choice_like(literal, choice.trim().trim_end_matches('.')))
                 .collect();
-            return (choices.len() > 1).then_some(Self::Choice(choices));
+            return Some(if choices.len() > 1 { Self::Choice(choices) } else { Self::fixed(literal) });
         }
-        if let Some(range) = declared(literal, comment) {
-            return Some(range);
+        range(literal, words)
+    }
+
+    /// What a researcher would try first for a constant without a comment.
+    pub fn guess(name: &str, literal: &Literal) -> Self {
+        guess(name, &literal.value).unwrap_or_else(|| Self::fixed(literal))
+    }
+
+    /// Whether it is never changed.
+    pub fn is_fixed(&self) -> bool {
+        self.choices().is_some_and(|count| count < 2)
+    }
+
+    /// In words, each value as the literal would be written.
+    pub fn describe(&self, literal: &Literal) -> String {
+        let number = |x: f64, whole: bool| {
+            literal.write(&if whole { Value::Int(x as i64) } else { Value::Float(round(x, x.abs() / 1e5)) })
+        };
+        match self {
+            Self::Choice(_) if self.is_fixed() => "fixed".to_owned(),
+            Self::Choice(values) => {
+                let values: Vec<String> = values.iter().map(|value| literal.write(value)).collect();
+                format!("one of {}", values.join(", "))
+            }
+            Self::Range { low, high, scale, whole } => {
+                let scale = match scale {
+                    Scale::Linear => "",
+                    Scale::Log => ", by its logarithm",
+                    Scale::NearOne => ", by its distance from 1",
+                };
+                format!("{} to {}{scale}", number(*low, *whole), number(*high, *whole))
+            }
         }
-        guess(name, &literal.value)
     }
 
     /// How many places a choice has; `None` for a range.
@@ -151,7 +186,7 @@ fn choice_like(literal: &Literal, choice: &str) -> Option<Value> {
 }
 
 /// A range that the comment gives: `1e-4..1e-1 log`, `0.0..=0.5`.
-fn declared(literal: &Literal, comment: &str) -> Option<Domain> {
+fn range(literal: &Literal, comment: &str) -> Option<Domain> {
     literal.value.number()?;
     let at = comment.find("..")?;
     let low = comment[..at].rsplit([' ', '\t', ',', '(', '[', ':']).next()?;
@@ -164,7 +199,6 @@ fn declared(literal: &Literal, comment: &str) -> Option<Domain> {
     (low < high).then(|| Domain::Range { low, high, scale, whole: matches!(literal.value, Value::Int(_)) })
 }
 
-/// What a researcher would try first for a constant without a comment.
 fn guess(name: &str, value: &Value) -> Option<Domain> {
     let range = |low: f64, high: f64, scale| Some(Domain::Range { low, high, scale, whole: false });
     match value {

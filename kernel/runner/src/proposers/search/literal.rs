@@ -45,6 +45,13 @@ impl Literal {
         Some(Self { source: source.to_owned(), value })
     }
 
+    /// Reads a word without quotes, as YAML has them, where `words` say that it is one of several.
+    pub fn bare(source: &str, words: &str) -> Option<Self> {
+        let is_word = source.chars().all(|c| c.is_alphanumeric() || "_-./".contains(c));
+        (is_word && words.contains("one of:"))
+            .then(|| Self { source: source.to_owned(), value: Value::Text(source.to_owned()) })
+    }
+
     /// `value` in the style of this literal: exponent, underscores, decimals, quotes, suffix.
     pub fn write(&self, value: &Value) -> String {
         let (body, suffix) = split_suffix(&self.source);
@@ -60,8 +67,8 @@ impl Literal {
                 .to_owned()
             }
             Value::Text(text) => {
-                let quote = self.source.chars().next().unwrap_or('"');
-                format!("{quote}{text}{quote}")
+                let quote = self.source.chars().next().filter(|c| matches!(c, '"' | '\''));
+                quote.map_or_else(|| text.clone(), |quote| format!("{quote}{text}{quote}"))
             }
             Value::Int(n) => {
                 let digits = n.to_string();

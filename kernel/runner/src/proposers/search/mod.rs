@@ -8,7 +8,8 @@
 //! assert_eq!(names, ["DEPTH", "RATE"]);
 //! ```
 //!
-//! A comment on the constant's line says what it may become; without one a scale is guessed from its
+//! Read are constants of Rust and Python, the fields of dataclasses, the defaults of argparse, and the values of
+//! YAML and TOML. A comment on the constant's line says what it may become; without one a scale is guessed from its
 //! value and name:
 //!
 //! | comment | meaning |
@@ -35,7 +36,7 @@ mod domain;
 mod literal;
 mod optimizer;
 
-pub use constants::{Constant, Language, constants};
+pub use constants::{Constant, Language, Origin, constants};
 pub use domain::Domain;
 pub use literal::{Literal, Value};
 
@@ -68,20 +69,25 @@ impl Search {
         Self { read, known: HashMap::new() }
     }
 
-    /// The names of what it would search over.
+    /// Every constant of the files, by path, those that stay among them; `declared` is what the program says of
+    /// some, by name.
     ///
     /// # Errors
-    /// Says why there is nothing.
-    pub fn space(files: &BTreeMap<String, Vec<u8>>) -> Result<Vec<String>, String> {
-        let names: Vec<String> = parameters(files).into_iter().map(|p| p.constant.name).collect();
-        if !names.is_empty() {
-            return Ok(names);
+    /// Says why there is nothing to search over, or what the program says that cannot be.
+    pub fn space(
+        files: &BTreeMap<String, Vec<u8>>,
+        declared: &BTreeMap<String, String>,
+    ) -> Result<Vec<(String, Constant)>, String> {
+        let space = parameters(files, declared)?;
+        if space.iter().any(|parameter| !parameter.constant.domain.is_fixed()) {
+            return Ok(space.into_iter().map(|parameter| (parameter.path, parameter.constant)).collect());
         }
         let paths: Vec<&str> = files.keys().map(String::as_str).collect();
         let place = if paths.is_empty() { "no editable file".to_owned() } else { paths.join(", ") };
         Err(format!(
             "there is no constant to search over in {place}: declare some, as `const DEPTH: usize = 8;` in Rust or \
-             `DEPTH = 8` at the top level in Python (a comment `// fixed` takes one out), or use another proposer"
+             `DEPTH = 8` at the top level in Python (a comment `// fixed` takes one out), or use another proposer: \
+             `--agent command:PROGRAM`"
         ))
     }
 
@@ -113,8 +119,9 @@ impl Proposer for Search {
 
 impl Search {
     fn search(&mut self, brief: &Brief) -> Result<Proposal, ProposeError> {
-        Self::space(&brief.files).map_err(ProposeError::Nothing)?;
-        let parameters = parameters(&brief.files);
+        Self::space(&brief.files, &brief.space).map_err(ProposeError::Nothing)?;
+        let mut parameters = parameters(&brief.files, &brief.space).map_err(ProposeError::Nothing)?;
+        parameters.retain(|parameter| !parameter.constant.domain.is_fixed());
         let paths: Vec<String> = brief.files.keys().cloned().collect();
         let domains: Vec<Domain> = parameters.iter().map(|p| p.constant.domain.clone()).collect();
         let best: Vec<f64> =
@@ -176,7 +183,10 @@ impl Search {
     }
 }
 
-fn parameters(files: &BTreeMap<String, Vec<u8>>) -> Vec<Parameter> {
+fn parameters(
+    files: &BTreeMap<String, Vec<u8>>,
+    declared: &BTreeMap<String, String>,
+) -> Result<Vec<Parameter>, String> {
     let mut found = Vec::new();
     for (path, bytes) in files {
         let (Some(language), Ok(text)) = (Language::of(path), std::str::from_utf8(bytes)) else { continue };
@@ -184,7 +194,22 @@ fn parameters(files: &BTreeMap<String, Vec<u8>>) -> Vec<Parameter> {
             found.push(Parameter { path: path.clone(), constant });
         }
     }
-    found
+    for (name, words) in declared {
+        let mut meant = found.iter_mut().filter(|parameter| parameter.constant.name == *name).peekable();
+        if meant.peek().is_none() {
+            let known: Vec<&str> = found.iter().map(|parameter| parameter.constant.name.as_str()).collect();
+            return Err(format!(
+                "the program's `space` has {name}, and the editable files have {}",
+                known.join(", ")
+            ));
+        }
+        if !meant.all(|parameter| parameter.constant.declare(words)) {
+            return Err(format!(
+                "the program's `space` says `{name}: {words}`; write `fixed`, `one of: 4, 6, 8` or `1e-4..1e-1 log`"
+            ));
+        }
+    }
+    Ok(found)
 }
 
 /// The parent's files with new literals, and what was changed in words.

@@ -12,16 +12,8 @@ use crate::proposers::Remaining;
 fn shown(text: &str, language: Language) -> String {
     let mut shown = String::new();
     for constant in constants(text, language) {
-        let domain = match &constant.domain {
-            Domain::Choice(values) => {
-                let values: Vec<String> = values.iter().map(|value| constant.literal.write(value)).collect();
-                values.join(" ")
-            }
-            Domain::Range { low, high, scale, whole } => {
-                format!("{low:.4}..{high:.4} {scale:?}{}", if *whole { " whole" } else { "" })
-            }
-        };
-        writeln!(shown, "{} = {}: {domain}", constant.name, constant.literal.source).unwrap();
+        let Constant { name, literal, domain, origin, .. } = constant;
+        writeln!(shown, "{name} = {}: {} ({origin:?})", literal.source, domain.describe(&literal)).unwrap();
     }
     shown
 }
@@ -53,15 +45,18 @@ fn f() { let c = '"'; }
 const AFTER: i32 = -5;
 "#;
     insta::assert_snapshot!(shown(text, Language::Rust), @r#"
-    DEPTH = 6: 4 6 8
-    LEARNING_RATE = 1e-3: 0.0001..0.1000 Log
-    DROPOUT = 0.1: 0.0000..0.5000 Linear
-    WARMUP = 3_000: 1500.0000..6000.0000 Linear whole
-    HIDDEN = 256: 64 128 256 512 1024
-    MOMENTUM = 0.95: 0.8000..0.9875 NearOne
-    TIED = true: false true
-    KIND = "gelu": "gelu" "relu" "silu"
-    AFTER = -5: -10.0000..-2.0000 Linear whole
+    DEPTH = 6: one of 4, 6, 8 (Comment)
+    LEARNING_RATE = 1e-3: 1e-4 to 1e-1, by its logarithm (Comment)
+    DROPOUT = 0.1: 0.0 to 0.5 (Comment)
+    WARMUP = 3_000: 1_500 to 6_000 (Guess)
+    HIDDEN = 256: one of 64, 128, 256, 512, 1024 (Guess)
+    MOMENTUM = 0.95: 0.8 to 0.9875, by its distance from 1 (Guess)
+    TIED = true: one of false, true (Guess)
+    KIND = "gelu": one of "gelu", "relu", "silu" (Comment)
+    NAME = "gpt": fixed (Guess)
+    SEED = 1337: fixed (Guess)
+    HEADS = 4: fixed (Comment)
+    AFTER = -5: -10 to -2 (Guess)
     "#);
 }
 
@@ -85,14 +80,93 @@ def f():
     INNER = 3
 if DEPTH == 8: pass
 "#;
-    insta::assert_snapshot!(shown(text, Language::Python), @r"
-    DEPTH = 8: 2 4 8 16 32
-    ASPECT_RATIO = 64: 16 32 64 128 256
-    EMBEDDING_LR = 0.6: 0.1500..2.4000 Log
-    WEIGHT_DECAY = 0.2: 0.0500..0.8000 Log
-    WARMUP_RATIO = 0.0: 0.0000..0.1000 Linear
-    USE_BIAS = False: False True
+    insta::assert_snapshot!(shown(text, Language::Python), @r#"
+    DEPTH = 8: one of 2, 4, 8, 16, 32 (Guess)
+    ASPECT_RATIO = 64: one of 16, 32, 64, 128, 256 (Guess)
+    WINDOW_PATTERN = "SSSL": fixed (Guess)
+    EMBEDDING_LR = 0.6: 0.15 to 2.4, by its logarithm (Guess)
+    WEIGHT_DECAY = 0.2: 0.05 to 0.8, by its logarithm (Guess)
+    WARMUP_RATIO = 0.0: 0.0 to 0.1 (Guess)
+    USE_BIAS = False: one of False, True (Guess)
+    "#);
+}
+
+#[test]
+fn options_and_fields_of_python() {
+    let text = r#"
+@dataclass(frozen=True)
+class Config:
+    n_layer: int = 12
+    n_head: int = 6
+    dropout: float = 0.0
+    act: str = "relu"  # one of: relu, gelu
+class Plain:
+    width: int = 4
+config = Config(n_layer=DEPTH)
+parser.add_argument("-l", "--learning-rate", type=float, default=3e-4, help="the peak, 1e-5..1e-2 log")
+parser.add_argument("--opt", choices=["adam", "sgd"], default="adam")
+parser.add_argument(
+    "--batch-size",
+    dest="batch",
+    default=64,  # one of: 32, 64
+)
+parser.add_argument("--seed", default=1)
+parser.add_argument("data")
+"#;
+    insta::assert_snapshot!(shown(text, Language::Python), @r#"
+    n_head = 6: 3 to 12 (Guess)
+    dropout = 0.0: 0.0 to 0.3 (Guess)
+    act = "relu": one of "relu", "gelu" (Comment)
+    learning_rate = 3e-4: 1e-5 to 1e-2, by its logarithm (Comment)
+    opt = "adam": one of "adam", "sgd" (Code)
+    batch = 64: one of 32, 64 (Comment)
+    seed = 1: fixed (Guess)
+    "#);
+}
+
+#[test]
+fn values_of_toml_and_yaml() {
+    let toml = r#"
+depth = 4
+[optim]
+lr = 0.01 # 1e-4..1e-1 log
+betas = [0.9, 0.95]
+schedule = { warmup = 100, kind = "cosine" }
+"#;
+    insta::assert_snapshot!(shown(toml, Language::Toml), @r#"
+    depth = 4: one of 1, 2, 4, 8, 16 (Guess)
+    optim.lr = 0.01: 0.0001 to 0.1, by its logarithm (Comment)
+    optim.schedule.warmup = 100: 50 to 200 (Guess)
+    optim.schedule.kind = "cosine": fixed (Guess)
+    "#);
+    let yaml = "
+model:
+  width: 64  # one of: 32, 64, 128
+  act: relu  # one of: relu, gelu
+optim: {lr: 0.001, momentum: 0.9}
+data: /tmp/x
+seed: 3
+";
+    insta::assert_snapshot!(shown(yaml, Language::Yaml), @r"
+    model.width = 64: one of 32, 64, 128 (Comment)
+    model.act = relu: one of relu, gelu (Comment)
+    optim.lr = 0.001: 0.00025 to 0.004, by its logarithm (Guess)
+    optim.momentum = 0.9: 0.6 to 0.975, by its distance from 1 (Guess)
+    seed = 3: fixed (Guess)
     ");
+}
+
+#[test]
+fn the_program_has_the_last_word() {
+    let files = BTreeMap::from([("a.py".to_owned(), b"DEPTH = 8\nRATE = 0.1  # 0.01..1.0\n".to_vec())]);
+    let space = |name: &str, words: &str| {
+        Search::space(&files, &BTreeMap::from([(name.to_owned(), words.to_owned())]))
+    };
+    let found = space("RATE", "fixed").unwrap();
+    assert_eq!((found[1].1.domain.is_fixed(), found[1].1.origin), (true, Origin::Program));
+    assert_eq!(found[0].1.origin, Origin::Guess);
+    insta::assert_snapshot!(space("WIDTH", "fixed").unwrap_err(), @"the program's `space` has WIDTH, and the editable files have DEPTH, RATE");
+    insta::assert_snapshot!(space("RATE", "small").unwrap_err(), @"the program's `space` says `RATE: small`; write `fixed`, `one of: 4, 6, 8` or `1e-4..1e-1 log`");
 }
 
 fn brief(text: &str, trials: Vec<(CommitId, Option<f64>)>, number: u64) -> Brief {
@@ -111,6 +185,7 @@ fn brief(text: &str, trials: Vec<(CommitId, Option<f64>)>, number: u64) -> Brief
         seed: 7,
         attempt: 0,
         parent: CommitId::new("parent"),
+        space: BTreeMap::new(),
         files: BTreeMap::from([("a.rs".to_owned(), text.as_bytes().to_vec())]),
         trials,
         in_flight: Vec::new(),
@@ -149,7 +224,7 @@ fn a_space_is_searched_once_and_then_exhausted() {
 #[test]
 fn an_empty_space_says_what_to_do() {
     let files = BTreeMap::from([("train.py".to_owned(), b"x = 1\n".to_vec())]);
-    let error = Search::space(&files).unwrap_err();
+    let error = Search::space(&files, &BTreeMap::new()).unwrap_err();
     assert!(error.contains("train.py") && error.contains("DEPTH = 8"), "{error}");
 }
 

@@ -1,0 +1,2 @@
+(pair (_) @name (_) @value)
+(comment) @comment
