@@ -153,7 +153,8 @@ impl Engine {
     ) {
         let mut live = self.live();
         live.tag = options.tag.clone();
-        live.interrupted = None;
+        // What was carried on may have finished since the loop began to go on.
+        let counts = live.interrupted.take().map_or(counts, |last| last.counts);
         live.ended = None;
         live.problem = None;
         let slots = live.slots.len().max(options.slots as usize);

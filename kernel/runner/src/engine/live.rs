@@ -130,20 +130,26 @@ impl Live {
         self.reserved.remove(&(trial.tag.clone(), trial.number));
     }
 
-    fn counts_for(&mut self, trial: &Trial) -> Option<&mut Current> {
+    fn loop_of(&mut self, trial: &Trial) -> Option<&mut Current> {
         self.current.as_mut().filter(|current| trial.is_of_loop() && trial.tag == current.options.tag)
     }
 
+    /// Counts a finished experiment, also of a loop that was cut off and has not gone on yet.
     pub(crate) fn count(&mut self, trial: &Trial, status: Status) {
-        if let Some(current) = self.counts_for(trial) {
+        if let Some(current) = self.loop_of(trial) {
             current.counts.add(status, trial.cost);
             current.nothing = 0;
+        } else if let Some(last) = &mut self.interrupted
+            && trial.is_of_loop()
+            && trial.tag == last.tag
+        {
+            last.counts.add(status, trial.cost);
         }
     }
 
     /// Counts a proposal that came to nothing.
     pub(crate) fn abandoned(&mut self, trial: &Trial, nothing: Option<(String, Cause)>) {
-        if let Some(current) = self.counts_for(trial) {
+        if let Some(current) = self.loop_of(trial) {
             current.counts.add_cost(trial.cost);
             if let Some((reason, cause)) = nothing {
                 current.nothing += 1;

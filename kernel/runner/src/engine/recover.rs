@@ -79,11 +79,8 @@ impl Engine {
         let done = self.judge_and_record(trial, &draft).await?;
         let mut live = self.live();
         live.release(trial);
-        if let (Done::Recorded { status, .. }, Some(last)) = (done, &mut live.interrupted)
-            && trial.is_of_loop()
-            && trial.tag == last.tag
-        {
-            last.counts.add(status, trial.cost);
+        if let Done::Recorded { status, .. } = done {
+            live.count(trial, status);
         }
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
+use std::sync::OnceLock;
 
 use tree_sitter::{Language as Grammar, Node, Parser, Query, QueryCursor, StreamingIterator};
 
@@ -41,7 +42,14 @@ impl Language {
         }
     }
 
-    fn query(self) -> &'static str {
+    /// What finds its constants; made once, which takes longer than reading a file.
+    fn query(self) -> Option<&'static Query> {
+        static MADE: [OnceLock<Option<Query>>; 4] = [const { OnceLock::new() }; 4];
+        let make = || Query::new(&self.grammar(), self.patterns()).ok();
+        MADE[self as usize].get_or_init(make).as_ref()
+    }
+
+    fn patterns(self) -> &'static str {
         match self {
             Self::Rust => include_str!("queries/rust.scm"),
             Self::Python => include_str!("queries/python.scm"),
@@ -132,11 +140,11 @@ pub fn constants(text: &str, language: Language) -> Vec<Constant> {
     let grammar = language.grammar();
     let mut parser = Parser::new();
     let tree = parser.set_language(&grammar).ok().and_then(|()| parser.parse(text, None));
-    let (Some(tree), Ok(query)) = (tree, Query::new(&grammar, language.query())) else { return Vec::new() };
+    let Some((tree, query)) = tree.zip(language.query()) else { return Vec::new() };
 
     let (mut found, mut comments, mut given) = (Vec::new(), HashMap::new(), HashSet::new());
     let mut cursor = QueryCursor::new();
-    let mut matches = cursor.matches(&query, tree.root_node(), text.as_bytes());
+    let mut matches = cursor.matches(query, tree.root_node(), text.as_bytes());
     while let Some(matched) = matches.next() {
         let node = |wanted: &str| {
             let named = |index: u32| query.capture_names()[index as usize] == wanted;
