@@ -17,11 +17,10 @@ import argparse
 import re
 import statistics
 import subprocess
-import sys
 import time
 from importlib.util import find_spec
 
-from cells import Kernel, Life
+from cells import Kernel, Life, kernels
 from kernel import rest
 
 from conftest import fill
@@ -50,7 +49,7 @@ time.sleep(3600 if count == 1_000_000 else 0)
 
 def ours() -> Kernel:
     """Our kernel."""
-    return Kernel("overnight", [str(BINARY), "kernel", "--connection-file", "{connection_file}"], "", "", "", "", "")
+    return next(kernel for kernel in kernels() if kernel.name == "overnight")
 
 
 def queries(place: Place, experiments: int) -> None:
@@ -64,25 +63,24 @@ def queries(place: Place, experiments: int) -> None:
     began = time.monotonic()
     lab.overnight("export", "--to", "parquet", "all", timeout=3600)
     print(f"`overnight export` of {experiments} experiments, nothing being kept yet: {time.monotonic() - began:.1f} s")
-    kernels = {"overnight": (ours(), "", "%%sql\n{}")}
+    asked = {"overnight": ("", "%%sql\n{}")}
     if find_spec("polars"):
-        argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
         prepare = ("import polars as pl\ncontext = pl.SQLContext(experiments=pl.read_parquet('all/experiments.parquet'), "
                    "metrics=pl.read_parquet('all/metrics.parquet'))")
-        kernels["ipykernel"] = (Kernel("ipykernel", argv, "", "", "", "", ""), prepare,
-                                "context.execute('''{}''', eager=True)")
+        asked["ipykernel"] = (prepare, "context.execute('''{}''', eager=True)")
     figures = {}
-    for name, (kernel, prepare, form) in kernels.items():
+    for kernel in [kernel for kernel in kernels() if kernel.name in asked]:
+        prepare, form = asked[kernel.name]
         life = Life(kernel, lab)
         if prepare:
-            figures[name, "reading the tables"] = life.well(prepare)
+            life.well(prepare)
         for what, query in QUERIES.items():
-            figures[name, what + ", first"] = life.well(form.format(query))
-            figures[name, what] = statistics.median(life.well(form.format(query)) for _ in range(10))
+            figures[kernel.name, what + ", first"] = life.well(form.format(query))
+            figures[kernel.name, what] = statistics.median(life.well(form.format(query)) for _ in range(10))
         life.end()
-    print("| | " + " | ".join(kernels) + " |\n|---|" + "---:|" * len(kernels))
+    print("| | " + " | ".join(asked) + " |\n|---|" + "---:|" * len(asked))
     for what in [f"{query}{which}" for query in QUERIES for which in (", first", "")]:
-        print(f"| {what} (ms) | " + " | ".join(f"{figures[name, what] * 1000:.0f}" for name in kernels) + " |")
+        print(f"| {what} (ms) | " + " | ".join(f"{figures[name, what] * 1000:.0f}" for name in asked) + " |")
 
 
 def stream(place: Place, seconds: int) -> None:

@@ -67,6 +67,8 @@ const LIBRARY: &str =
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prelude {
     folder: PathBuf,
+    /// For which machine the toolchain compiles: `x86_64-unknown-linux-gnu`.
+    host: String,
 }
 
 /// How far the prelude is.
@@ -129,13 +131,14 @@ impl Prelude {
             key.update(text);
             key.update([0]);
         }
-        key.update(rustc("-vV")?);
+        let version = rustc("-vV")?;
+        key.update(&version);
         let key = hex::encode(&key.finalize()[..8]);
         let parent = cache.join("prelude");
         let failed = |source| PreludeError::Folder { path: parent.clone(), source };
         // By its true path, which cargo remembers, also where a link leads to it.
         let parent = fs::create_dir_all(&parent).and_then(|()| parent.canonicalize()).map_err(failed)?;
-        Ok(Self { folder: parent.join(key) })
+        Ok(Self { folder: parent.join(key), host: host(&version).to_owned() })
     }
 
     /// Where the crate is that cells depend on.
@@ -212,7 +215,7 @@ impl Prelude {
     }
 
     fn link_library(&self) -> Result<(), PreludeError> {
-        let built = self.folder.join("target").join(host(&rustc("-vV")?)).join("debug").join(LIBRARY);
+        let built = self.folder.join("target").join(&self.host).join("debug").join(LIBRARY);
         let library = self.folder.join("lib");
         let failed = |source| PreludeError::Folder { path: library.clone(), source };
         fs::create_dir_all(&library).map_err(failed)?;
@@ -273,7 +276,7 @@ impl Prelude {
             .arg("build")
             .args(flags)
             .arg("--target")
-            .arg(host(&rustc("-vV")?))
+            .arg(&self.host)
             .current_dir(folder)
             .env("CARGO_TARGET_DIR", target)
             .env("CARGO_BUILD_BUILD_DIR", target)

@@ -1,7 +1,7 @@
 //! Candidates: commits that differ from their parent in the editable files and nothing else, by
 //! construction. And what is in a commit.
 
-use std::{io::Write as _, path::Path};
+use std::{collections::BTreeMap, io::Write as _, path::Path};
 
 use git2::{DiffFormat, DiffOptions, Tree};
 use lab::{CommitId, Lab};
@@ -29,6 +29,9 @@ pub struct Edit {
     /// The file's bytes as they are on disk (git's line-end settings are applied); `None` removes it.
     pub content: Option<Vec<u8>>,
 }
+
+/// Editable files larger than this are not searched for constants, nor shown to a proposer.
+const LARGEST: usize = 1 << 20;
 
 impl Ledger {
     /// Makes a commit on `parent` whose tree is the parent's with `edits` in it and nothing else.
@@ -94,6 +97,22 @@ impl Ledger {
             return Ok(None);
         }
         Ok(Some(self.repo.find_blob(leaf.oid)?.content().to_vec()))
+    }
+
+    /// What a commit has of the files that a candidate may change, by path; those of more than a megabyte are left out.
+    pub fn editable_files(
+        &self,
+        commit: &CommitId,
+        lab: &Lab,
+    ) -> Result<BTreeMap<String, Vec<u8>>, LedgerError> {
+        let editable = lab.editable();
+        let mut files = BTreeMap::new();
+        for path in self.paths(commit)?.into_iter().filter(|path| editable.contains(path)) {
+            if let Some(content) = self.read(commit, &path)?.filter(|content| content.len() <= LARGEST) {
+                files.insert(path, content);
+            }
+        }
+        Ok(files)
     }
 
     /// The paths of every file in a commit, in git's order.

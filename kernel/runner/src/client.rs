@@ -24,8 +24,15 @@ impl Client {
         let socket = paths.socket();
         match UnixStream::connect(&socket).await {
             Ok(stream) => Ok(Some(Self { stream: BufReader::new(stream) })),
-            // The second is a socket that a killed runner left behind.
-            Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
+            // The second is a socket that a killed runner left behind, the third one whose runner dies just now.
+            Err(e)
+                if matches!(
+                    e.kind(),
+                    io::ErrorKind::NotFound
+                        | io::ErrorKind::ConnectionRefused
+                        | io::ErrorKind::ConnectionReset
+                ) =>
+            {
                 Ok(None)
             }
             Err(e) => Err(RunnerError::io("connect to", &socket)(e)),

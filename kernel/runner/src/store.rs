@@ -12,9 +12,6 @@ use ledger::{Edit, Ledger, LedgerError};
 use crate::RunnerError;
 use crate::proposers::ReadFile;
 
-/// Files larger than this are not searched for constants, nor shown to a proposer.
-const LARGEST: usize = 1 << 20;
-
 /// Files that pin what a run is made with.
 const LOCKS: [&str; 9] = [
     "Cargo.lock",
@@ -184,18 +181,8 @@ impl Store {
         commit: &CommitId,
         lab: &Lab,
     ) -> Result<BTreeMap<String, Vec<u8>>, RunnerError> {
-        let (commit, editable) = (commit.clone(), lab.editable());
-        self.with(move |ledger| {
-            let mut files = BTreeMap::new();
-            for path in ledger.paths(&commit)?.into_iter().filter(|path| editable.contains(path)) {
-                if let Some(content) = ledger.read(&commit, &path)?.filter(|content| content.len() <= LARGEST)
-                {
-                    files.insert(path, content);
-                }
-            }
-            Ok(files)
-        })
-        .await
+        let (commit, lab) = (commit.clone(), lab.clone());
+        self.with(move |ledger| ledger.editable_files(&commit, &lab)).await
     }
 
     /// The first parent of a commit; `None` where it has none.

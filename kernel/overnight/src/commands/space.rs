@@ -1,10 +1,6 @@
 //! `loop space`: what the search would change.
 
-use std::collections::BTreeMap;
-
-use lab::{CommitId, Lab};
-use ledger::Ledger;
-use runner::proposers::search::{Constant, Origin, Search};
+use runner::proposers::search::{Origin, Parameter, Search};
 use serde_json::{Value, json};
 
 use crate::failure::{ExitCode, Failure};
@@ -21,10 +17,10 @@ pub(super) fn run(args: &TagArgs, session: &Session, sink: &dyn Sink) -> Result<
         Some(best) => best,
         None => ledger.snapshot()?.commit,
     };
-    let files = editable(&ledger, &start, &lab)?;
+    let files = ledger.editable_files(&start, &lab)?;
     let space =
         Search::space(&files, &lab.space).map_err(|reason| Failure::new(reason).code(ExitCode::Usage))?;
-    let rows: Vec<view::Parameter> = space.iter().map(|(path, constant)| row(path, constant)).collect();
+    let rows: Vec<view::Parameter> = space.iter().map(row).collect();
     let json: Vec<Value> = rows
         .iter()
         .map(|row| json!({"name": row.name, "place": row.place, "now": row.now, "becomes": row.becomes, "origin": row.origin, "fixed": row.fixed}))
@@ -34,18 +30,7 @@ pub(super) fn run(args: &TagArgs, session: &Session, sink: &dyn Sink) -> Result<
     Ok(())
 }
 
-fn editable(ledger: &Ledger, commit: &CommitId, lab: &Lab) -> Result<BTreeMap<String, Vec<u8>>, Failure> {
-    let editable = lab.editable();
-    let mut files = BTreeMap::new();
-    for path in ledger.paths(commit)?.into_iter().filter(|path| editable.contains(path)) {
-        if let Some(content) = ledger.read(commit, &path)? {
-            files.insert(path, content);
-        }
-    }
-    Ok(files)
-}
-
-fn row(path: &str, constant: &Constant) -> view::Parameter {
+fn row(Parameter { path, constant }: &Parameter) -> view::Parameter {
     view::Parameter {
         name: constant.name.clone(),
         place: format!("{path}:{}", constant.line),

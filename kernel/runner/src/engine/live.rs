@@ -134,29 +134,34 @@ impl Live {
         self.current.as_mut().filter(|current| trial.is_of_loop() && trial.tag == current.options.tag)
     }
 
-    /// Counts a finished experiment, also of a loop that was cut off and has not gone on yet.
+    /// What is counted for the trial's loop, also for one that was cut off and has not gone on yet.
+    fn counts_of(&mut self, trial: &Trial) -> Option<&mut Counts> {
+        let current = self.current.as_mut().map(|current| (&current.options.tag, &mut current.counts));
+        let last = self.interrupted.as_mut().map(|last| (&last.tag, &mut last.counts));
+        let (tag, counts) = current.or(last)?;
+        (trial.is_of_loop() && trial.tag == *tag).then_some(counts)
+    }
+
+    /// Counts a finished experiment.
     pub(crate) fn count(&mut self, trial: &Trial, status: Status) {
+        if let Some(counts) = self.counts_of(trial) {
+            counts.add(status, trial.cost);
+        }
         if let Some(current) = self.loop_of(trial) {
-            current.counts.add(status, trial.cost);
             current.nothing = 0;
-        } else if let Some(last) = &mut self.interrupted
-            && trial.is_of_loop()
-            && trial.tag == last.tag
-        {
-            last.counts.add(status, trial.cost);
         }
     }
 
     /// Counts a proposal that came to nothing.
     pub(crate) fn abandoned(&mut self, trial: &Trial, nothing: Option<(String, Cause)>) {
-        if let Some(current) = self.loop_of(trial) {
-            current.counts.add_cost(trial.cost);
-            if let Some((reason, cause)) = nothing {
-                current.nothing += 1;
-                // A search that is exhausted once is so for ever.
-                if current.nothing >= NOTHING || current.options.proposer == "search" {
-                    current.end_with(reason, cause);
-                }
+        if let Some(counts) = self.counts_of(trial) {
+            counts.add_cost(trial.cost);
+        }
+        if let (Some(current), Some((reason, cause))) = (self.loop_of(trial), nothing) {
+            current.nothing += 1;
+            // A search that is exhausted once is so for ever.
+            if current.nothing >= NOTHING || current.options.proposer == "search" {
+                current.end_with(reason, cause);
             }
         }
     }

@@ -58,9 +58,12 @@ pub struct Search {
 }
 
 /// One constant of one file.
-struct Parameter {
-    path: String,
-    constant: Constant,
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parameter {
+    /// The file.
+    pub path: String,
+    /// The constant.
+    pub constant: Constant,
 }
 
 impl Search {
@@ -69,7 +72,7 @@ impl Search {
         Self { read, known: HashMap::new() }
     }
 
-    /// Every constant of the files, by path, those that stay among them; `declared` is what the program says of
+    /// Every constant of the files, those that stay among them; `declared` is what the program says of
     /// some, by name.
     ///
     /// # Errors
@@ -77,10 +80,10 @@ impl Search {
     pub fn space(
         files: &BTreeMap<String, Vec<u8>>,
         declared: &BTreeMap<String, String>,
-    ) -> Result<Vec<(String, Constant)>, String> {
+    ) -> Result<Vec<Parameter>, String> {
         let space = parameters(files, declared)?;
         if space.iter().any(|parameter| !parameter.constant.domain.is_fixed()) {
-            return Ok(space.into_iter().map(|parameter| (parameter.path, parameter.constant)).collect());
+            return Ok(space);
         }
         let paths: Vec<&str> = files.keys().map(String::as_str).collect();
         let place = if paths.is_empty() { "no editable file".to_owned() } else { paths.join(", ") };
@@ -119,8 +122,7 @@ impl Proposer for Search {
 
 impl Search {
     fn search(&mut self, brief: &Brief) -> Result<Proposal, ProposeError> {
-        Self::space(&brief.files, &brief.space).map_err(ProposeError::Nothing)?;
-        let mut parameters = parameters(&brief.files, &brief.space).map_err(ProposeError::Nothing)?;
+        let mut parameters = Self::space(&brief.files, &brief.space).map_err(ProposeError::Nothing)?;
         parameters.retain(|parameter| !parameter.constant.domain.is_fixed());
         let paths: Vec<String> = brief.files.keys().cloned().collect();
         let domains: Vec<Domain> = parameters.iter().map(|p| p.constant.domain.clone()).collect();

@@ -163,8 +163,8 @@ fn the_program_has_the_last_word() {
         Search::space(&files, &BTreeMap::from([(name.to_owned(), words.to_owned())]))
     };
     let found = space("RATE", "fixed").unwrap();
-    assert_eq!((found[1].1.domain.is_fixed(), found[1].1.origin), (true, Origin::Program));
-    assert_eq!(found[0].1.origin, Origin::Guess);
+    assert_eq!((found[1].constant.domain.is_fixed(), found[1].constant.origin), (true, Origin::Program));
+    assert_eq!(found[0].constant.origin, Origin::Guess);
     insta::assert_snapshot!(space("WIDTH", "fixed").unwrap_err(), @"the program's `space` has WIDTH, and the editable files have DEPTH, RATE");
     insta::assert_snapshot!(space("RATE", "small").unwrap_err(), @"the program's `space` says `RATE: small`; write `fixed`, `one of: 4, 6, 8` or `1e-4..1e-1 log`");
 }
