@@ -30,8 +30,8 @@ from places import BINARY, ROOT, SHARED, Place, until
 STEPS = 100
 MILLION = 1_000_000
 QUERIES = {
-    "group 10,000 experiments": "SELECT status, count(*) AS n, avg(value) AS value FROM experiments GROUP BY status",
-    "group a million rows": "SELECT step, avg(loss) AS loss FROM metrics GROUP BY step ORDER BY step",
+    "group the experiments": "SELECT status, count(*) AS n, avg(value) AS value FROM experiments GROUP BY status",
+    "group the rows": "SELECT step, avg(loss) AS loss FROM metrics GROUP BY step ORDER BY step",
     "join both": "SELECT e.status, avg(m.loss) AS loss FROM metrics m JOIN experiments e ON m.experiment = e.number "
                  "GROUP BY e.status",
 }

@@ -48,6 +48,12 @@ impl Scale {
             Self::NearOne => 1.0 - (-y).exp(),
         }
     }
+
+    /// The number at a place (0 to 1) between two.
+    pub fn between(self, low: f64, high: f64, place: f64) -> f64 {
+        let (from, to) = (self.forth(low), self.forth(high));
+        self.back(from + place.clamp(0.0, 1.0) * (to - from))
+    }
 }
 
 impl Domain {
@@ -139,8 +145,7 @@ impl Domain {
                 values[index].clone()
             }
             Self::Range { low, high, scale, whole } => {
-                let (from, to) = (scale.forth(*low), scale.forth(*high));
-                let x = scale.back(from + place.clamp(0.0, 1.0) * (to - from));
+                let x = scale.between(*low, *high, place);
                 if *whole {
                     return Value::Int(x.round().clamp(*low, *high) as i64);
                 }

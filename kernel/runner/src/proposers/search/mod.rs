@@ -19,9 +19,9 @@
 //! | `one of: 4, 6, 8` | one of these |
 //! | `fixed` | never changed |
 //!
-//! Each proposal changes one to three constants of the best candidate. Everything that was tried in
-//! the epoch is read from the ledger each time, so the optimizer has no state of its own, and the same
-//! ledger, seed and number give the same proposal.
+//! Each proposal changes constants of the best candidate, as an optimizer says that learns from everything that was
+//! tried in the epoch ([`Optimizer`]). It is read from the ledger each time, so the optimizer has no state of its own,
+//! and the same ledger, seed and number give the same proposal.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -35,10 +35,12 @@ mod constants;
 mod domain;
 mod literal;
 mod optimizer;
+mod surrogate;
 
 pub use constants::{Constant, Language, Origin, constants};
-pub use domain::Domain;
+pub use domain::{Domain, Scale};
 pub use literal::{Literal, Value};
+pub use optimizer::Optimizer;
 
 use super::{Brief, Proposal, ProposeError, Proposer, ReadFile};
 
@@ -46,6 +48,8 @@ use super::{Brief, Proposal, ProposeError, Proposer, ReadFile};
 const MEMORY: usize = 400;
 /// How many points are drawn before the space is called exhausted.
 const DRAWS: usize = 300;
+/// How many of them are the optimizer's best guess.
+const GUESSES: usize = 20;
 
 /// The values of a candidate's constants, by path and name.
 type Values = HashMap<(String, String), Value>;
@@ -129,33 +133,34 @@ impl Search {
         let best: Vec<f64> =
             parameters.iter().map(|p| p.constant.domain.place(&p.constant.literal.value)).collect();
 
-        let mut tried: Vec<Vec<Option<Value>>> = Vec::new();
-        let mut trials = Vec::new();
-        let judged = brief.trials.iter().map(|(commit, value)| (commit, *value, true));
-        let running = brief.in_flight.iter().map(|commit| (commit, None, false));
-        for (commit, value, judged) in judged.chain(running) {
+        let mut point = |commit: &CommitId| -> Vec<Option<Value>> {
             let values = self.values(commit, &paths);
-            let point: Vec<Option<Value>> = parameters
-                .iter()
-                .map(|p| values.get(&(p.path.clone(), p.constant.name.clone())).cloned())
-                .collect();
-            if judged {
-                let place = |(value, domain): (&Option<Value>, &Domain)| {
-                    value
-                        .as_ref()
-                        .filter(|value| domain.holds(value))
-                        .map_or(f64::NAN, |value| domain.place(value))
-                };
-                trials.push((point.iter().zip(&domains).map(place).collect(), value));
-            }
-            tried.push(point);
-        }
-        let trials = optimizer::costs(&trials[trials.len().saturating_sub(MEMORY)..], brief.direction);
+            let name = |p: &Parameter| (p.path.clone(), p.constant.name.clone());
+            parameters.iter().map(|p| values.get(&name(p)).cloned()).collect()
+        };
+        let judged: Vec<_> = brief.trials.iter().map(|(commit, value)| (point(commit), *value)).collect();
+        let pending: Vec<_> = brief.in_flight.iter().map(point).collect();
+        let place = |point: &Vec<Option<Value>>| -> Vec<f64> {
+            let place = |(value, domain): (&Option<Value>, &Domain)| {
+                value
+                    .as_ref()
+                    .filter(|value| domain.holds(value))
+                    .map_or(f64::NAN, |value| domain.place(value))
+            };
+            point.iter().zip(&domains).map(place).collect()
+        };
+        let latest = &judged[judged.len().saturating_sub(MEMORY)..];
+        let learned: Vec<_> = latest.iter().map(|(point, value)| (place(point), *value)).collect();
+        let waiting: Vec<_> = pending.iter().map(place).collect();
+        let optimizer = Optimizer::new(&domains, &best, &learned, &waiting, brief.direction);
+        let tried: Vec<_> = judged.into_iter().map(|(point, _)| point).chain(pending).collect();
 
         let seed = brief.seed ^ (brief.number << 16) ^ (u64::from(brief.attempt) << 56);
         let mut random = StdRng::seed_from_u64(seed);
-        for _ in 0..DRAWS {
-            let point = optimizer::suggest(&domains, &best, &trials, &mut random);
+        for draw in 0..DRAWS {
+            // Where the best guesses have all been tried, any other one does.
+            let point =
+                if draw < GUESSES { optimizer.ask(&mut random) } else { optimizer.nearby(&mut random) };
             let values: Vec<Value> = point
                 .iter()
                 .zip(&best)

@@ -1,0 +1,182 @@
+//! A Gaussian process over what was tried: where an improvement is to be expected.
+//!
+//! Matérn 5/2 with a length for each coordinate, fitted by its marginal likelihood, and expected improvement: Rasmussen
+//! and Williams, *Gaussian Processes for Machine Learning* (2006), chapters 4 and 5; Jones, Schonlau and Welch,
+//! *Efficient Global Optimization of Expensive Black-Box Functions* (1998).
+
+use std::f64::consts::{SQRT_2, TAU};
+
+use nalgebra::{Cholesky, DMatrix, DVector, Dyn};
+
+use super::Domain;
+use super::optimizer::Trial;
+
+/// What lengths and noise are multiplied by while they are fitted.
+const STEPS: [f64; 4] = [0.4, 0.7, 1.5, 2.5];
+/// How often every length is tried.
+const ROUNDS: usize = 2;
+/// A length that nothing is known of, in places of a range (0 to 1).
+const USUAL: f64 = 0.5;
+
+/// What the trials say about every point.
+pub(super) struct Surrogate {
+    points: Vec<Vec<f64>>,
+    metric: Metric,
+    weights: DVector<f64>,
+    factor: Cholesky<f64, Dyn>,
+    lowest: f64,
+}
+
+/// How far two points are from each other.
+#[derive(Clone)]
+struct Metric {
+    /// For each coordinate: how far one goes until another value is to be expected.
+    lengths: Vec<f64>,
+    /// Whether it is a choice, of which any two are as far apart.
+    choices: Vec<bool>,
+}
+
+impl Metric {
+    fn covariance(&self, a: &[f64], b: &[f64]) -> f64 {
+        let squares = a.iter().zip(b).zip(self.lengths.iter().zip(&self.choices));
+        let squared: f64 = squares
+            .map(|((a, b), (length, choice))| {
+                let apart = if *choice { f64::from(u8::from(a.to_bits() != b.to_bits())) } else { a - b };
+                (apart / length).powi(2)
+            })
+            .sum();
+        let r = (5.0 * squared).sqrt();
+        (1.0 + r + r * r / 3.0) * (-r).exp()
+    }
+
+    /// How unlikely such lengths are before anything is known.
+    fn surprise(&self) -> f64 {
+        self.lengths.iter().map(|length| 0.25 * (length / USUAL).ln().powi(2)).sum()
+    }
+}
+
+/// The trials under one metric and noise.
+struct Fit {
+    likelihood: f64,
+    factor: Cholesky<f64, Dyn>,
+    weights: DVector<f64>,
+}
+
+impl Fit {
+    fn new(points: &[Vec<f64>], values: &DVector<f64>, metric: &Metric, noise: f64) -> Option<Self> {
+        let n = points.len();
+        let own = |i, j| if i == j { noise } else { 0.0 };
+        let covariance = DMatrix::from_fn(n, n, |i, j| metric.covariance(&points[i], &points[j]) + own(i, j));
+        let factor = Cholesky::new(covariance)?;
+        let weights = factor.solve(values);
+        let determinant: f64 = factor.l_dirty().diagonal().iter().map(|d| d.ln()).sum();
+        // The amplitude that suits best is put in.
+        let amplitude = (values.dot(&weights) / n as f64).max(f64::MIN_POSITIVE);
+        let likelihood = -0.5 * n as f64 * amplitude.ln() - determinant - metric.surprise();
+        likelihood.is_finite().then_some(Self { likelihood, factor, weights })
+    }
+}
+
+impl Surrogate {
+    /// Learns from trials whose points are complete; `None` where they say nothing.
+    pub(super) fn new(domains: &[Domain], trials: &[&Trial]) -> Option<Self> {
+        let points: Vec<Vec<f64>> = trials.iter().map(|(point, _)| point.clone()).collect();
+        let values = standard(trials.iter().map(|(_, cost)| *cost).collect())?;
+        let choices = domains.iter().map(|domain| domain.choices().is_some()).collect();
+        let mut metric = Metric { lengths: vec![USUAL; domains.len()], choices };
+        let mut noise = 1e-3;
+        let mut fit = Fit::new(&points, &values, &metric, noise)?;
+        for coordinate in (0..=domains.len()).cycle().take(ROUNDS * (domains.len() + 1)) {
+            for step in STEPS {
+                let (mut other, mut other_noise) = (metric.clone(), noise);
+                match other.lengths.get_mut(coordinate) {
+                    Some(length) => *length = (*length * step).clamp(0.05, 5.0),
+                    None => other_noise = (noise * step * step).clamp(1e-6, 0.3),
+                }
+                if let Some(better) = Fit::new(&points, &values, &other, other_noise)
+                    .filter(|other| other.likelihood > fit.likelihood)
+                {
+                    (fit, metric, noise) = (better, other, other_noise);
+                }
+            }
+        }
+        Some(Self { points, metric, weights: fit.weights, factor: fit.factor, lowest: values.min() })
+    }
+
+    /// How much lower than the lowest cost it is expected to be at a point, on the surrogate's own scale.
+    pub(super) fn improvement(&self, point: &[f64]) -> f64 {
+        let near = self.points.iter().map(|other| self.metric.covariance(other, point));
+        let near = DVector::from_iterator(self.points.len(), near);
+        let mean = near.dot(&self.weights);
+        let spread = (1.0 - near.dot(&self.factor.solve(&near))).max(1e-12).sqrt();
+        let z = (self.lowest - mean) / spread;
+        let density = (-0.5 * z * z).exp() / TAU.sqrt();
+        let below = 0.5 * (1.0 + libm::erf(z / SQRT_2));
+        spread * (z * below + density)
+    }
+}
+
+/// Costs with mean 0 and deviation 1, those worse than the median squeezed together: it is among the good ones that
+/// differences matter. `None` where they do not differ.
+fn standard(mut costs: Vec<f64>) -> Option<DVector<f64>> {
+    let mut sorted = costs.clone();
+    sorted.sort_by(f64::total_cmp);
+    let (low, median) = (*sorted.first()?, sorted[sorted.len() / 2]);
+    let half = median - low;
+    if half > 0.0 {
+        for cost in costs.iter_mut().filter(|cost| **cost > median) {
+            *cost = median + half * ((*cost - median) / half).ln_1p();
+        }
+    }
+    let costs = DVector::from_vec(costs);
+    let deviation = costs.variance().sqrt();
+    (deviation > 0.0 && deviation.is_finite()).then(|| costs.add_scalar(-costs.mean()) / deviation)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::super::domain::Scale;
+    use super::super::literal::Value;
+    use super::*;
+
+    fn line() -> Vec<Domain> {
+        vec![Domain::Range { low: 0.0, high: 1.0, scale: Scale::Linear, whole: false }]
+    }
+
+    #[test]
+    fn an_improvement_is_expected_in_the_valley() {
+        let trials: Vec<Trial> =
+            [0.0, 0.2, 0.4, 0.8, 1.0].iter().map(|x: &f64| (vec![*x], (x - 0.6).powi(2))).collect();
+        let surrogate = Surrogate::new(&line(), &trials.iter().collect::<Vec<_>>()).unwrap();
+        let places = (0..=100).map(|i| f64::from(i) / 100.0);
+        let best =
+            places.max_by(|a, b| surrogate.improvement(&[*a]).total_cmp(&surrogate.improvement(&[*b])));
+        assert!((0.55..0.65).contains(&best.unwrap()), "{best:?}");
+    }
+
+    #[test]
+    fn what_was_seen_is_no_improvement() {
+        let trials: Vec<Trial> = [0.1, 0.5, 0.9].iter().map(|x: &f64| (vec![*x], *x)).collect();
+        let surrogate = Surrogate::new(&line(), &trials.iter().collect::<Vec<_>>()).unwrap();
+        assert!(surrogate.improvement(&[0.9]) < 1e-3);
+        assert!(surrogate.improvement(&[0.0]) > surrogate.improvement(&[0.3]));
+    }
+
+    #[test]
+    fn choices_are_as_far_apart_as_any_two() {
+        let domains = [Domain::Choice((0..9).map(Value::Int).collect())];
+        let trials: Vec<Trial> = (0..6).map(|i| (vec![f64::from(i)], f64::from(i % 2))).collect();
+        let surrogate = Surrogate::new(&domains, &trials.iter().collect::<Vec<_>>()).unwrap();
+        let (six, eight) = (surrogate.improvement(&[6.0]), surrogate.improvement(&[8.0]));
+        assert!((six - eight).abs() < 1e-12, "{six} {eight}");
+    }
+
+    #[test]
+    fn trials_that_say_nothing_are_no_surrogate() {
+        let trials: Vec<Trial> = vec![(vec![0.1], 1.0), (vec![0.2], 1.0), (vec![0.3], 1.0)];
+        assert!(Surrogate::new(&line(), &trials.iter().collect::<Vec<_>>()).is_none());
+        assert!(Surrogate::new(&line(), &[]).is_none());
+    }
+}
