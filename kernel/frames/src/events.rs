@@ -32,6 +32,7 @@ fn words(event: &Event) -> Option<&str> {
         Event::LoopEnded { reason, .. }
         | Event::NotProposed { reason, .. }
         | Event::Overridden { reason, .. } => Some(reason),
+        Event::LoopPaused { reason } => reason.as_deref(),
         Event::Proposed { hypothesis, .. } => Some(hypothesis),
         Event::Judged { judgement, .. } => Some(&judgement.reason),
         Event::RunEnded { exit, .. } | Event::BuildEnded { exit, .. } => Some(exit),

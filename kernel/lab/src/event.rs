@@ -52,7 +52,11 @@ pub enum Event {
         pid: u32,
     },
     /// No new experiment is started until it is resumed.
-    LoopPaused,
+    LoopPaused {
+        /// What a person has to mend before, where nobody asked for the pause.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
     /// It goes on.
     LoopResumed,
     /// It was told to stop, after the current runs or at once.
@@ -87,6 +91,9 @@ pub enum Event {
         experiment: ExperimentId,
         /// Why.
         reason: String,
+        /// What proposing it cost.
+        #[serde(default)]
+        cost: Cost,
     },
     /// The candidate exists.
     Proposed {
@@ -222,7 +229,7 @@ impl Event {
             | Self::Overridden { experiment, .. }
             | Self::Claimed { experiment, .. } => Some(*experiment),
             Self::LoopStarted { .. }
-            | Self::LoopPaused
+            | Self::LoopPaused { .. }
             | Self::LoopResumed
             | Self::LoopStopping { .. }
             | Self::LoopEnded { .. }
@@ -235,7 +242,7 @@ impl Event {
     pub fn name(&self) -> &str {
         match self {
             Self::LoopStarted { .. } => "loop_started",
-            Self::LoopPaused => "loop_paused",
+            Self::LoopPaused { .. } => "loop_paused",
             Self::LoopResumed => "loop_resumed",
             Self::LoopStopping { .. } => "loop_stopping",
             Self::LoopEnded { .. } => "loop_ended",
@@ -296,12 +303,12 @@ mod tests {
                 seed: u64::MAX,
                 pid: 42,
             },
-            Event::LoopPaused,
+            Event::LoopPaused { reason: Some(text.clone()) },
             Event::LoopResumed,
             Event::LoopStopping { now: true },
             Event::LoopEnded { reason: text.clone(), failed: true },
             Event::Proposing { experiment, number: 3, slot: 0, proposer: "search".to_owned(), parent: None },
-            Event::NotProposed { experiment, reason: text.clone() },
+            Event::NotProposed { experiment, reason: text.clone(), cost: Cost::default() },
             Event::Proposed {
                 experiment,
                 candidate: commit.clone(),

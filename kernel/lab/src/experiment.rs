@@ -140,7 +140,7 @@ mod tests {
             Event::Noted { experiment: other, text: "not this one".to_owned() },
             Event::Overridden { experiment, status: Status::Keep, reason: "simpler".to_owned() },
             Event::Claimed { experiment, claim: Claim::Certified },
-            Event::LoopPaused,
+            Event::LoopPaused { reason: None },
         ]
         .map(entry);
         let folded = Experiment::fold(record(), &events);

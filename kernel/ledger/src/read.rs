@@ -254,7 +254,7 @@ mod tests {
         assert_eq!(first.records[0].id, records[0].id);
         append(&ledger, &records[1]);
         append(&ledger, &records[2]);
-        ledger.append_event(&entry(Event::LoopPaused, 1_790_000_000)).unwrap();
+        ledger.append_event(&entry(Event::LoopPaused { reason: None }, 1_790_000_000)).unwrap();
         let then = ledger.changes(&tag, first.tip.as_ref()).unwrap();
         let numbers: Vec<_> = then.records.iter().map(|record| record.number).collect();
         assert_eq!((then.complete, numbers, then.events.len()), (false, vec![1, 2], 1));
@@ -295,7 +295,8 @@ mod tests {
             let name = "refs/overnight/ledger/main";
             ledger.repo.commit(Some(name), &us, &us, "m", &tree, &[&tip]).unwrap();
         };
-        let mut event = serde_json::to_value(entry(Event::LoopPaused, 1_790_000_000)).unwrap();
+        let mut event =
+            serde_json::to_value(entry(Event::LoopPaused { reason: None }, 1_790_000_000)).unwrap();
         event["event"] = json!("loop_dreamt");
         put(&["events", "peer", "2026-11-21", "e.json"], event);
         let events = ledger.events(&tag).unwrap();

@@ -171,6 +171,8 @@ pub(crate) enum Command {
     Sql(SqlArgs),
     /// Show the program and the settings that it gives.
     Program,
+    /// Show what a model is told before it proposes: the program, the files, what was tried.
+    Brief(BriefArgs),
     /// Write the experiments as results.tsv, or the tables as files that pandas, polars and DuckDB read.
     Export(ExportArgs),
     /// Read experiments from a results.tsv.
@@ -227,9 +229,13 @@ pub(crate) struct StartArgs {
     /// How many runs at once.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
     pub(crate) slots: u32,
-    /// What makes the candidates: `search`, or `command:PROGRAM`.
+    /// What makes the candidates: `search`, `anthropic:MODEL`, `openai:MODEL`, `openai:MODEL@URL` (a server of your
+    /// own), or `command:PROGRAM`.
     #[arg(long, default_value = "search")]
     pub(crate) agent: String,
+    /// Stop before proposing costs more than this, in US dollars.
+    #[arg(long, value_name = "USD", value_parser = parse_dollars)]
+    pub(crate) max_cost: Option<f64>,
     /// The line of research to start or continue.
     #[arg(long, value_parser = Tag::parse)]
     pub(crate) tag: Option<Tag>,
@@ -282,6 +288,16 @@ pub(crate) enum Sort {
     Newest,
     /// Longest first.
     Seconds,
+}
+
+/// `brief`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct BriefArgs {
+    /// How many tokens it may have, about.
+    #[arg(long, default_value_t = runner::proposers::prompt::TOKENS)]
+    pub(crate) tokens: usize,
+    #[command(flatten)]
+    pub(crate) tag: TagArgs,
 }
 
 /// One experiment.
@@ -551,6 +567,15 @@ impl std::fmt::Display for Which {
 fn parse_budget(text: &str) -> Result<Seconds, String> {
     let budget = lab::settings::parse_seconds(text)?;
     if budget.0 > 0.0 { Ok(budget) } else { Err("a run needs some time: `20s`, `5m`".to_owned()) }
+}
+
+fn parse_dollars(text: &str) -> Result<f64, String> {
+    let dollars = text
+        .trim_start_matches('$')
+        .parse::<f64>()
+        .ok()
+        .filter(|dollars| dollars.is_finite() && *dollars > 0.0);
+    dollars.ok_or_else(|| "write dollars, such as 2.50".to_owned())
 }
 
 fn statuses() -> impl TypedValueParser<Value = Status> {

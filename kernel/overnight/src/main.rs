@@ -6,6 +6,7 @@ mod failure;
 mod grammar;
 mod kernel;
 mod log;
+mod lookup;
 mod service;
 mod session;
 mod setup;

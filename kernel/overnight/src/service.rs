@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::Duration;
 
-use runner::{Begin, Client, Paths, Variables};
+use runner::{Begin, Client, Host, Paths, Variables};
 
 use crate::failure::{ExitCode, Failure};
+use crate::lookup::Commands;
 use crate::session::{Session, cache_home, private_folder};
 use crate::{env, kernel, log, runtime, session};
 
@@ -36,6 +38,14 @@ fn history_file() -> Option<PathBuf> {
     Some(folder.join("history.sqlite"))
 }
 
+/// Where the user's own prices of models are, if there are any.
+fn prices_file() -> PathBuf {
+    use etcetera::BaseStrategy;
+    etcetera::choose_base_strategy()
+        .map(|base| base.config_dir().join("overnight/prices.toml"))
+        .unwrap_or_default()
+}
+
 /// Runs what is asked of it in this process, which belongs to no terminal and no kernel.
 pub(crate) fn runner(folder: PathBuf) -> Result<ExitCode, Failure> {
     let session = Session::new(folder, false);
@@ -46,7 +56,12 @@ pub(crate) fn runner(folder: PathBuf) -> Result<ExitCode, Failure> {
     // It fails where this process leads a group already, and then it is on its own anyway.
     let _ = nix::unistd::setsid();
     log::to_file(&paths.state.join("runner.log"));
-    let end = runtime()?.block_on(runner::serve(&root, paths, Begin::Idle, Variables(env::all())))?;
+    let host = Host {
+        variables: Variables(env::all()),
+        prices: prices_file(),
+        lookup: Arc::new(Commands::new(session)),
+    };
+    let end = runtime()?.block_on(runner::serve(&root, paths, Begin::Idle, host))?;
     tracing::info!(reason = end.reason, "the runner ends");
     Ok(ExitCode::from_number(end.code()))
 }

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 
 use crate::lock::{Holder, Lock};
@@ -36,6 +36,15 @@ impl Client {
                 Ok(None)
             }
             Err(e) => Err(RunnerError::io("connect to", &socket)(e)),
+        }
+    }
+
+    /// Has a runner end that has nothing to do, and waits until it is gone; one that has is left alone.
+    pub async fn retire(mut self) {
+        if self.request(&Request::Retire).await.is_ok() {
+            let mut rest = Vec::new();
+            // Nothing more is said: this is the end of the process.
+            let _ = self.stream.read_to_end(&mut rest).await;
         }
     }
 

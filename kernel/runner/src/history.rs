@@ -98,6 +98,11 @@ impl Trial {
         matches!(self.state, State::Building | State::Built | State::Running | State::Ran)
     }
 
+    /// The event that gives it up.
+    pub fn given_up(&self, reason: &str) -> Event {
+        Event::NotProposed { experiment: self.id, reason: reason.to_owned(), cost: self.cost }
+    }
+
     /// Takes in an event that happened to it.
     ///
     /// # Errors
@@ -116,6 +121,7 @@ impl Trial {
                 self.hypothesis.clone_from(hypothesis);
                 self.cost = *cost;
             }
+            Event::NotProposed { cost, .. } => self.cost = *cost,
             Event::BuildStarted { run, .. } => self.begin(*run, entry.at),
             Event::BuildEnded { exit, seconds, .. } => self.build = Some((exit.clone(), *seconds)),
             Event::RunStarted { run, slot, seed, .. } => {
@@ -200,9 +206,7 @@ impl Counts {
 
     /// Counts what a proposal cost that came to nothing.
     pub fn add_cost(&mut self, cost: Cost) {
-        self.cost.usd += cost.usd;
-        self.cost.input_tokens += cost.input_tokens;
-        self.cost.output_tokens += cost.output_tokens;
+        self.cost += cost;
     }
 }
 
@@ -288,7 +292,7 @@ impl History {
             event => {
                 if let Some(last) = &mut self.last {
                     match event {
-                        Event::LoopPaused => last.paused = true,
+                        Event::LoopPaused { .. } => last.paused = true,
                         Event::LoopResumed => (last.paused, last.stopping) = (false, None),
                         Event::LoopStopping { now } => last.stopping = Some(*now),
                         Event::LoopEnded { reason, failed } => {
@@ -376,11 +380,15 @@ mod tests {
         entries.extend(second);
         let (third, all) = begun(3);
         entries.extend(all);
-        entries.push(entry(Event::NotProposed { experiment: third, reason: "stopped".into() }));
+        entries.push(entry(Event::NotProposed {
+            experiment: third,
+            reason: "stopped".into(),
+            cost: Cost { usd: 0.25, ..Cost::default() },
+        }));
         let history = History::fold(&entries);
         let numbers: Vec<u64> = history.unfinished.iter().map(|trial| trial.number).collect();
         assert_eq!(numbers, [2]);
         let counts = history.last.unwrap().counts;
-        assert_eq!((counts.finished, counts.kept, counts.cost.usd), (1, 1, 1.0));
+        assert_eq!((counts.finished, counts.kept, counts.cost.usd), (1, 1, 0.75));
     }
 }

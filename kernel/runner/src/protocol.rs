@@ -55,6 +55,8 @@ impl Default for StartOptions {
 pub enum Request {
     /// What the runner is doing.
     Status,
+    /// End, if there is nothing to do: who begins a loop wants a runner with an environment of now.
+    Retire,
     /// Begin a loop, or go on with the one that was cut off. Where one is on already, nothing is
     /// changed and the answer says so.
     Start(StartOptions),

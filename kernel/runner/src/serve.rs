@@ -13,7 +13,7 @@ use crate::engine::{End, Engine};
 use crate::lock::Lock;
 use crate::protocol::{LONGEST, Request, Response, StartOptions};
 use crate::store::Store;
-use crate::{Paths, RunnerError, Variables};
+use crate::{Host, Paths, RunnerError};
 
 /// What a runner does first.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,8 +44,7 @@ impl Default for Serve {
 
 /// Runs the runner of the lab that `root` is in, until its loop has ended and nothing is queued.
 ///
-/// Needs tokio's runtime of several threads. `variables` is the caller's environment: candidates see
-/// an allow-list of it, `command:` proposers all of it.
+/// Needs tokio's runtime of several threads.
 ///
 /// # Errors
 /// [`RunnerError::Held`] where another runner has the lab; whatever keeps the loop from beginning.
@@ -54,9 +53,9 @@ pub async fn serve(
     root: &Path,
     paths: Paths,
     begin: Begin,
-    variables: Variables,
+    host: impl Into<Host>,
 ) -> Result<End, RunnerError> {
-    Serve::default().serve(root, paths, begin, variables).await
+    Serve::default().serve(root, paths, begin, host).await
 }
 
 impl Serve {
@@ -69,12 +68,12 @@ impl Serve {
         root: &Path,
         paths: Paths,
         begin: Begin,
-        variables: Variables,
+        host: impl Into<Host>,
     ) -> Result<End, RunnerError> {
         let lock = Lock::take(&paths.lock())?;
         let store = Store::open(root)?;
         let listener = listen(&paths)?;
-        let (engine, history) = Engine::open(&paths, store, variables, self.grace).await?;
+        let (engine, history) = Engine::open(&paths, store, host.into(), self.grace).await?;
         engine.recover(history).await?;
         let accepting = tokio::spawn(accept(listener, Arc::clone(&engine)));
         let begun = match begin {

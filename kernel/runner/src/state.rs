@@ -114,7 +114,7 @@ mod tests {
         let (exit, seconds, text) = ("0".to_owned(), Seconds(1.0), String::new());
         vec![
             Event::Proposing { experiment, number: 1, slot: 0, proposer: text.clone(), parent: None },
-            Event::NotProposed { experiment, reason: text.clone() },
+            Event::NotProposed { experiment, reason: text.clone(), cost: Cost::default() },
             Event::Proposed {
                 experiment,
                 candidate: CommitId::new("c"),
@@ -139,7 +139,7 @@ mod tests {
                 seed: 1,
                 pid: 1,
             },
-            Event::LoopPaused,
+            Event::LoopPaused { reason: None },
             Event::LoopResumed,
             Event::LoopStopping { now: true },
             Event::LoopEnded { reason: text.clone(), failed: false },

@@ -25,6 +25,9 @@ const LOCKS: [&str; 9] = [
     "flake.lock",
 ];
 
+/// The difference of two commits; `None` where it cannot be read.
+pub type ReadDiff = Arc<dyn Fn(&CommitId, &CommitId) -> Option<String> + Send + Sync>;
+
 /// A handle on a lab's ledger that tasks can share.
 #[derive(Clone)]
 pub struct Store {
@@ -214,6 +217,15 @@ impl Store {
         let theirs = self.editable_files(candidate, lab).await?;
         let ours = self.editable_files(tip, lab).await?;
         Ok(merge(&base, &ours, &theirs))
+    }
+
+    /// Reads differences of commits, for proposers.
+    pub fn differ(&self) -> ReadDiff {
+        let ledger = Arc::clone(&self.ledger);
+        Arc::new(move |a, b| {
+            let ledger = ledger.lock().unwrap_or_else(PoisonError::into_inner);
+            ledger.diff(a, b).ok()
+        })
     }
 
     /// Reads files of commits, for proposers.

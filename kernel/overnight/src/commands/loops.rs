@@ -71,9 +71,13 @@ pub(super) async fn start(args: &StartArgs, session: &Session, sink: &dyn Sink) 
         slots: args.slots,
         target: args.target,
         seed: args.seed,
-        ..StartOptions::default()
+        max_cost: args.max_cost,
     };
     let running = watcher.status().await?.state != LoopState::Idle;
+    if let (false, Some(idle)) = (running, watcher.client().await?) {
+        // The new one has the environment of now: a key may have been set since.
+        idle.retire().await;
+    }
     let notes = match watcher.insist(&Request::Start(options.clone())).await? {
         Response::Done { notes } => notes,
         _ => Vec::new(),

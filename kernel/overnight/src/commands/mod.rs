@@ -1,5 +1,6 @@
 //! What each command does, one file per group. A command shows its answer on a [`Sink`] and returns.
 
+mod brief;
 mod decide;
 mod doctor;
 mod files;
@@ -42,6 +43,7 @@ fn local(command: &Command, session: &Session, sink: &dyn Sink) -> Result<(), Fa
         Command::Note(args) => decide::note(args, session, sink),
         Command::Branch(args) => decide::branch(args, session, sink),
         Command::Program => program::show(session, sink),
+        Command::Brief(args) => brief::run(args, session, sink),
         Command::New(args) => program::new(args, session, sink),
         Command::Export(args) => files::export(args, session, sink),
         Command::Import(args) => files::import(args, session, sink),

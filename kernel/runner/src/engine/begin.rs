@@ -10,8 +10,7 @@ use super::{Cause, Engine};
 use crate::executor::{missing, preflight};
 use crate::history::{Counts, LoopSoFar, Trial};
 use crate::processes::Process;
-use crate::proposers::Proposer;
-use crate::proposers::command::{self, CommandProposer};
+use crate::proposers::Means;
 use crate::proposers::search::Search;
 use crate::protocol::StartOptions;
 use crate::{RunnerError, paths};
@@ -177,7 +176,7 @@ impl Engine {
 
     /// Whether the loop can work at all, asked before anything is begun.
     async fn check(&self, options: &StartOptions, lab: &Lab, base: &CommitId) -> Result<(), RunnerError> {
-        preflight(lab, &self.variables)?;
+        preflight(lab, &self.host.variables)?;
         if lab.setup.is_none()
             && let Some(input) = missing(&self.root, lab)
         {
@@ -195,22 +194,12 @@ impl Engine {
                 lab.editable.join(", ")
             )));
         }
-        let proposer: Box<dyn Proposer> = if options.proposer == "search" {
+        if options.proposer == "search" {
             Search::space(&files, &lab.space).map_err(refuse)?;
-            Box::new(Search::new(self.store.reader()))
-        } else if let Some(program) =
-            options.proposer.strip_prefix("command:").filter(|p| !p.trim().is_empty())
-        {
-            Box::new(CommandProposer::new(
-                program,
-                self.paths.proposal(),
-                self.store.clone(),
-                self.variables.clone(),
-                command::TIMEOUT,
-            ))
-        } else {
-            return Err(refuse("there is no such proposer; use `search`, or `command:PROGRAM`".to_owned()));
-        };
+        }
+        let means =
+            Means { host: self.host.clone(), store: self.store.clone(), proposal: self.paths.proposal() };
+        let proposer = means.proposer(&options.proposer, options.max_cost).map_err(refuse)?;
         *self.proposer.lock().await = Some((options.proposer.clone(), proposer));
         Ok(())
     }
@@ -254,8 +243,7 @@ impl Engine {
         let queue: Vec<Trial> = self.live().queue.drain(..).collect();
         for mut trial in queue {
             if trial.is_of_loop() && trial.tag == *tag && !self.live().may_go_on(&trial) {
-                let reason = "the loop ended before it ran".to_owned();
-                let event = Event::NotProposed { experiment: trial.id, reason };
+                let event = trial.given_up("the loop ended before it ran");
                 if let Err(error) = self.advance(&mut trial, event) {
                     tracing::warn!(%error, "a queued experiment could not be given up");
                 }

@@ -5,12 +5,12 @@ use uuid::Uuid;
 
 use super::Engine;
 use super::draft::Draft;
+use crate::RunnerError;
 use crate::executor::{Given, Kind};
 use crate::history::{BASELINE, Trial};
 use crate::proposers::{Brief, Proposal, ProposeError};
 use crate::shim::End as RunEnd;
 use crate::state::State;
-use crate::{Cause, RunnerError};
 
 /// How often a proposal is asked for again because it was a duplicate.
 const ATTEMPTS: usize = 5;
@@ -29,8 +29,8 @@ pub(super) enum Done {
     },
     /// Nothing came of it.
     Abandoned {
-        /// Why the proposer had nothing, where that is the reason, and what kind of end that would be.
-        nothing: Option<(String, Cause)>,
+        /// Why the proposer had nothing, where that is the reason.
+        why: Option<ProposeError>,
     },
 }
 
@@ -77,7 +77,7 @@ impl Engine {
                     let status = trial.judgement.as_ref().map_or(Status::Crash, |judgement| judgement.status);
                     Step::End(Done::Recorded { status, again: false })
                 }
-                State::Abandoned => Step::End(Done::Abandoned { nothing: None }),
+                State::Abandoned => Step::End(Done::Abandoned { why: None }),
             };
             if let Step::End(done) = step {
                 if trial.state == State::Abandoned {
@@ -112,9 +112,9 @@ impl Engine {
     }
 
     fn give_up(&self, trial: &mut Trial, reason: &str) -> Result<Step, RunnerError> {
-        let event = Event::NotProposed { experiment: trial.id, reason: reason.to_owned() };
+        let event = trial.given_up(reason);
         self.advance(trial, event)?;
-        Ok(Step::End(Done::Abandoned { nothing: None }))
+        Ok(Step::End(Done::Abandoned { why: None }))
     }
 
     /// A baseline's candidate: the best so far where only the terms have changed, or what the
@@ -159,18 +159,9 @@ impl Engine {
         let editable = lab.editable();
         while refused.len() < ATTEMPTS {
             let brief = self.brief(trial, draft, &refused).await?;
-            let mut proposal = match self.ask(&brief).await {
+            let mut proposal = match self.ask(&brief, &mut trial.cost).await {
                 Some(Ok(proposal)) => proposal,
-                Some(Err(error)) => {
-                    let reason = error.to_string();
-                    let event = Event::NotProposed { experiment: trial.id, reason: reason.clone() };
-                    self.advance(trial, event)?;
-                    let cause = match error {
-                        ProposeError::Failed(_) => Cause::Failed,
-                        ProposeError::Nothing(_) => Cause::Done,
-                    };
-                    return Ok(Step::End(Done::Abandoned { nothing: Some((reason, cause)) }));
-                }
+                Some(Err(why)) => return self.not_proposed(trial, why),
                 None => return self.give_up(trial, "it was stopped while it was being proposed"),
             };
             proposal.edits.retain(|edit| editable.contains(&edit.path));
@@ -195,19 +186,25 @@ impl Engine {
             }
             draft.note = proposal.note;
             self.save_draft(trial.id, draft)?;
-            self.proposed(trial, candidate, &proposal.hypothesis, proposal.cost)?;
+            let cost = trial.cost;
+            self.proposed(trial, candidate, &proposal.hypothesis, cost)?;
             return Ok(Step::On);
         }
         let reason = format!("the proposer only repeats what was tried: {}", refused.join("; "));
-        self.advance(trial, Event::NotProposed { experiment: trial.id, reason: reason.clone() })?;
-        Ok(Step::End(Done::Abandoned { nothing: Some((reason, Cause::Done)) }))
+        self.not_proposed(trial, ProposeError::Nothing(reason))
     }
 
-    /// Asks the proposer; `None` where everything is to be ended at once.
-    async fn ask(&self, brief: &Brief) -> Option<Result<Proposal, ProposeError>> {
+    fn not_proposed(&self, trial: &mut Trial, why: ProposeError) -> Result<Step, RunnerError> {
+        let event = trial.given_up(&why.to_string());
+        self.advance(trial, event)?;
+        Ok(Step::End(Done::Abandoned { why: Some(why) }))
+    }
+
+    /// Asks the proposer, and adds to `cost` what that cost; `None` where everything is to be ended at once.
+    async fn ask(&self, brief: &Brief, cost: &mut Cost) -> Option<Result<Proposal, ProposeError>> {
         let propose = async {
             match self.proposer.lock().await.as_mut() {
-                Some((_, proposer)) => proposer.propose(brief).await,
+                Some((_, proposer)) => proposer.propose(brief, cost).await,
                 None => Err(ProposeError::Failed("there is no proposer: no loop is on".to_owned())),
             }
         };

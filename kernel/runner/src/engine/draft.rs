@@ -97,7 +97,8 @@ impl Engine {
 
     /// What the lab's commands are built and run with, asked once in a runner's life: it costs a process.
     fn toolchain(&self, lab: &Lab) -> Option<String> {
-        let ask = || tokio::task::block_in_place(|| executor::toolchain(&self.root, lab, &self.variables));
+        let ask =
+            || tokio::task::block_in_place(|| executor::toolchain(&self.root, lab, &self.host.variables));
         self.toolchain.get_or_init(ask).clone()
     }
 

@@ -24,8 +24,9 @@ impl Engine {
         let done = |notes: Vec<String>| Ok(Response::Done { notes });
         match request {
             Request::Status => Ok(Response::Status { status: self.status() }),
+            Request::Retire => done(self.retire()?),
             Request::Start(options) => done(self.start(options).await?),
-            Request::Pause => self.pause().await.map(|()| Response::Done { notes: Vec::new() }),
+            Request::Pause => self.pause(None).await.map(|()| Response::Done { notes: Vec::new() }),
             Request::Resume => done(self.resume().await?),
             Request::Stop { now } => done(self.stop(now).await?),
             Request::Steer { text } => {
@@ -41,6 +42,16 @@ impl Engine {
         }
     }
 
+    fn retire(&self) -> Result<Vec<String>, RunnerError> {
+        let mut live = self.live();
+        if !live.is_idle() || live.interrupted.is_some() {
+            return Err(RunnerError::Refused("there is something to do".to_owned()));
+        }
+        live.retiring = true;
+        self.wake.notify_one();
+        Ok(Vec::new())
+    }
+
     fn current_tag(&self) -> Result<Tag, RunnerError> {
         let live = self.live();
         let current = live.current.as_ref();
@@ -49,12 +60,16 @@ impl Engine {
             .ok_or_else(|| RunnerError::Refused("no loop is on".to_owned()))
     }
 
-    async fn pause(&self) -> Result<(), RunnerError> {
+    /// Begins no new experiment until it is resumed; `reason` is what a person has to mend first.
+    pub(super) async fn pause(&self, reason: Option<String>) -> Result<(), RunnerError> {
         let tag = self.current_tag()?;
-        self.write_lasting(&tag, &self.author, Event::LoopPaused).await?;
-        if let Some(current) = &mut self.live().current {
+        let author = if reason.is_some() { "overnight" } else { &self.author };
+        self.write_lasting(&tag, author, Event::LoopPaused { reason: reason.clone() }).await?;
+        let mut live = self.live();
+        if let Some(current) = &mut live.current {
             current.paused = true;
         }
+        live.problem = reason.map(|reason| format!("paused: {reason}")).or(live.problem.take());
         Ok(())
     }
 
@@ -74,6 +89,7 @@ impl Engine {
         self.write_lasting(&tag, &self.author, Event::LoopResumed).await?;
         if let Some(current) = &mut self.live().current {
             current.paused = false;
+            current.nothing = 0;
             if current.stopping {
                 current.stopping = false;
                 current.ending = None;

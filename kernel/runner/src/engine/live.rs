@@ -9,6 +9,7 @@ use lab::{CommitId, Seconds, Status, Tag};
 
 use super::{Cause, End};
 use crate::history::{Counts, History, LoopSoFar, Trial};
+use crate::proposers::ProposeError;
 use crate::protocol::StartOptions;
 use crate::state::State;
 
@@ -43,6 +44,8 @@ pub(crate) struct Live {
     pub(crate) setup: Option<(String, Timestamp)>,
     /// The time that a run is meant to take.
     pub(crate) budget: Seconds,
+    /// Whether the runner ends as soon as it has nothing to do.
+    pub(crate) retiring: bool,
     /// When somebody last asked for something.
     pub(crate) asked: Instant,
 }
@@ -87,6 +90,7 @@ impl Live {
             ended: last.and_then(|last| last.ended.clone()),
             setup: None,
             budget: last.map_or(Seconds(0.0), |last| last.budget),
+            retiring: false,
             asked: Instant::now(),
         }
     }
@@ -153,16 +157,21 @@ impl Live {
     }
 
     /// Counts a proposal that came to nothing.
-    pub(crate) fn abandoned(&mut self, trial: &Trial, nothing: Option<(String, Cause)>) {
+    pub(crate) fn abandoned(&mut self, trial: &Trial, why: Option<&ProposeError>) {
         if let Some(counts) = self.counts_of(trial) {
             counts.add_cost(trial.cost);
         }
-        if let (Some(current), Some((reason, cause))) = (self.loop_of(trial), nothing) {
-            current.nothing += 1;
-            // A search that is exhausted once is so for ever.
-            if current.nothing >= NOTHING || current.options.proposer == "search" {
-                current.end_with(reason, cause);
-            }
+        let (Some(current), Some(why)) = (self.loop_of(trial), why) else { return };
+        let (often, cause) = match why {
+            ProposeError::Nothing(_) => (NOTHING, Cause::Done),
+            ProposeError::Failed(_) => (NOTHING, Cause::Failed),
+            ProposeError::Over(_) => (1, Cause::Done),
+            // The loop is paused: a person can mend it.
+            ProposeError::Blocked(_) => return,
+        };
+        current.nothing += 1;
+        if current.nothing >= often {
+            current.end_with(why.to_string(), cause);
         }
     }
 

@@ -26,14 +26,13 @@ mod work;
 
 pub(crate) use live::Live;
 
-use crate::environment::Variables;
 use crate::executor::{Executor, Local};
 use crate::history::{History, Trial};
 use crate::journal::{self, Journal};
-use crate::proposers::Proposer;
+use crate::proposers::{ProposeError, Proposer};
 use crate::shim::End as RunEnd;
 use crate::store::Store;
-use crate::{Paths, RunnerError, exit};
+use crate::{Host, Paths, RunnerError, exit};
 use carry::Done;
 use work::Next;
 
@@ -79,7 +78,7 @@ pub(crate) struct Engine {
     pub(crate) root: PathBuf,
     pub(crate) paths: Paths,
     pub(crate) store: Store,
-    pub(crate) variables: Variables,
+    pub(crate) host: Host,
     executor: Box<dyn Executor>,
     /// What the lab's commands are built and run with, once it is known.
     toolchain: OnceLock<Option<String>>,
@@ -109,19 +108,19 @@ impl Engine {
     pub(crate) async fn open(
         paths: &Paths,
         store: Store,
-        variables: Variables,
+        host: Host,
         grace: Seconds,
     ) -> Result<(Arc<Self>, History), RunnerError> {
         let root = store.root().to_owned();
         let (author, writer) = store.names().await?;
         let (journal, contents) = Journal::open(&paths.journal())?;
         let history = History::fold(&contents.entries);
-        let executor = Box::new(Local::new(&root, paths, store.clone(), &variables, grace));
+        let executor = Box::new(Local::new(&root, paths, store.clone(), &host.variables, grace));
         let engine = Self {
             root,
             paths: paths.clone(),
             store,
-            variables,
+            host,
             executor,
             toolchain: OnceLock::new(),
             author,
@@ -230,6 +229,7 @@ impl Engine {
                 self.cancel.send_replace(false);
                 match last {
                     Some(end) => return Ok(end),
+                    None if self.live().retiring => return Ok(self.live().nothing_done()),
                     None => retry = idle,
                 }
             }
@@ -268,9 +268,13 @@ impl Engine {
                 }
                 None
             }
-            Ok(Done::Abandoned { nothing }) => {
-                self.live().abandoned(trial, nothing);
-                None
+            Ok(Done::Abandoned { why }) => {
+                self.live().abandoned(trial, why.as_ref());
+                if let Some(ProposeError::Blocked(reason)) = why {
+                    self.pause(Some(reason)).await.map_or_else(|error| self.fail(&error), |()| None)
+                } else {
+                    None
+                }
             }
             Err(error) => self.fail(&error),
         }
@@ -300,7 +304,7 @@ impl Engine {
             live.queue.drain(..).collect()
         };
         for mut trial in queue {
-            let event = Event::NotProposed { experiment: trial.id, reason: reason.clone() };
+            let event = trial.given_up(&reason);
             if let Err(error) = self.advance(&mut trial, event) {
                 tracing::warn!(%error, "a queued experiment could not be given up");
             }

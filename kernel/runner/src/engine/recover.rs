@@ -64,10 +64,8 @@ impl Engine {
     fn abandon(&self, trial: &mut Trial) -> Result<(), RunnerError> {
         let runs: Vec<String> = trial.all_runs.iter().map(ToString::to_string).collect();
         tokio::task::block_in_place(|| processes::sweep(&runs));
-        self.advance(
-            trial,
-            Event::NotProposed { experiment: trial.id, reason: "it was stopped".to_owned() },
-        )?;
+        let event = trial.given_up("it was stopped");
+        self.advance(trial, event)?;
         self.drop_draft(trial.id);
         self.live().release(trial);
         Ok(())

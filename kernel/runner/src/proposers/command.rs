@@ -175,13 +175,14 @@ fn answer(out: &[u8]) -> Answer {
 
 #[async_trait]
 impl Proposer for CommandProposer {
-    async fn propose(&mut self, brief: &Brief) -> Result<Proposal, ProposeError> {
+    async fn propose(&mut self, brief: &Brief, cost: &mut Cost) -> Result<Proposal, ProposeError> {
         let failed = |e: crate::RunnerError| ProposeError::Failed(e.to_string());
         self.store.worktree(&self.folder, &brief.parent, &[]).await.map_err(failed)?;
         let mark = Mark::new(&self.folder)?;
         let answer = self.run(brief, &mark.0).await;
         drop(mark);
         let answer = answer?;
+        *cost += answer.cost.unwrap_or_default();
         let lab = Lab { editable: brief.editable.clone(), ..Lab::parse("").map_err(|e| failed(e.into()))? };
         let (edits, dropped) = self.changes(brief, &lab).await?;
         let note = (!dropped.is_empty()).then(|| {
@@ -196,12 +197,12 @@ impl Proposer for CommandProposer {
         }
         let paths: Vec<&str> = edits.iter().map(|edit| edit.path.as_str()).collect();
         let hypothesis = answer.hypothesis.unwrap_or_else(|| format!("changes {}", paths.join(", ")));
-        Ok(Proposal { hypothesis: one_line(&hypothesis), cost: answer.cost.unwrap_or_default(), edits, note })
+        Ok(Proposal { hypothesis: one_line(&hypothesis), edits, note })
     }
 }
 
 /// A hypothesis stands on one line of tables and commit messages.
-fn one_line(text: &str) -> String {
+pub(super) fn one_line(text: &str) -> String {
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     if text.chars().count() > 500 { text.chars().take(499).chain(['…']).collect() } else { text }
 }

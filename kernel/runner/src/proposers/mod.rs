@@ -1,87 +1,35 @@
-//! What makes candidates: `search` (the default) and `command:PROGRAM`.
+//! What makes candidates: `search` (the default), a language model by its API, and `command:PROGRAM`.
 //!
 //! A proposer is told everything in a [`Brief`] each time and keeps nothing that could not be made
 //! again from it, so that a runner that was killed goes on where it was.
 
-use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use lab::{CommitId, Cost, Direction, Experiment, MetricName, Seconds};
+use lab::{CommitId, Cost};
 use ledger::Edit;
-use serde::Serialize;
+use models::{Client, Key, ModelName, Prices, Settings};
 
+mod brief;
 pub mod command;
+mod lookup;
+mod model;
+pub mod prompt;
 pub mod search;
+
+use command::CommandProposer;
+use model::ModelProposer;
+use search::Search;
+
+use crate::Host;
+use crate::store::Store;
+
+pub use brief::{Best, Brief, Remaining};
+pub use lookup::{Lookup, NoLookup};
 
 /// Reads a file of a commit; `None` where the commit has no such file.
 pub type ReadFile = Arc<dyn Fn(&CommitId, &str) -> Option<Vec<u8>> + Send + Sync>;
-
-/// Everything that a proposer may know. Its serialised fields are the JSON that `command:` programs get.
-#[derive(Clone, Debug, Serialize)]
-pub struct Brief {
-    /// Version of this format: [`SCHEMA`](lab::SCHEMA).
-    pub schema: u32,
-    /// The program's instructions.
-    pub program: String,
-    /// What may be changed: paths or globs.
-    pub editable: Vec<String>,
-    /// The metric that decides.
-    pub metric: MetricName,
-    /// Whether lower or higher is better.
-    pub direction: Direction,
-    /// The experiment to improve on.
-    pub best: Option<Best>,
-    /// What was tried in this epoch: the latest hundred and everything that was kept.
-    pub experiments: Vec<Experiment>,
-    /// What people have told the proposer, oldest first.
-    pub steering: Vec<String>,
-    /// What is left of the night.
-    pub remaining: Remaining,
-    /// Proposals for this same experiment that were refused, and why.
-    pub refused: Vec<String>,
-    /// The number of the experiment to be proposed.
-    pub number: u64,
-    /// The seed of the loop.
-    pub seed: u64,
-    /// Which attempt at this experiment it is, from 0.
-    pub attempt: u32,
-    /// The commit that the candidate is to improve on.
-    pub parent: CommitId,
-    /// What the program says of the search space: what a constant may become, by its name.
-    pub space: BTreeMap<String, String>,
-    /// The parent's editable files, by path.
-    #[serde(skip)]
-    pub files: BTreeMap<String, Vec<u8>>,
-    /// Every candidate of the epoch that was judged, oldest first, with its value where it had one.
-    #[serde(skip)]
-    pub trials: Vec<(CommitId, Option<f64>)>,
-    /// Candidates that are being tried now.
-    #[serde(skip)]
-    pub in_flight: Vec<CommitId>,
-}
-
-/// The best experiment so far.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Best {
-    /// Its number.
-    pub number: u64,
-    /// Its metric's value.
-    pub value: Option<f64>,
-    /// Its commit.
-    pub commit: CommitId,
-    /// What it tried.
-    pub hypothesis: String,
-}
-
-/// What is left of the night; `None` where it has no end of that kind.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
-pub struct Remaining {
-    /// Experiments.
-    pub experiments: Option<u64>,
-    /// Seconds.
-    pub seconds: Option<Seconds>,
-}
 
 /// A change to try.
 #[derive(Clone, Debug)]
@@ -90,26 +38,82 @@ pub struct Proposal {
     pub edits: Vec<Edit>,
     /// What is expected of it, in a sentence.
     pub hypothesis: String,
-    /// What proposing it cost.
-    pub cost: Cost,
     /// What a person should know about how it was made, such as changes that were dropped.
     pub note: Option<String>,
 }
 
 /// Why there is no proposal.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum ProposeError {
-    /// The proposer has nothing (more) to propose.
+    /// The proposer has nothing to propose now.
     #[error("nothing to propose: {0}")]
     Nothing(String),
-    /// The proposer failed.
+    /// The proposer will never have anything again: the loop ends.
+    #[error("nothing more to propose: {0}")]
+    Over(String),
+    /// The proposer failed; it may do better the next time.
     #[error("{0}")]
     Failed(String),
+    /// A person has to mend something first, such as a wrong key: the loop pauses.
+    #[error("{0}")]
+    Blocked(String),
 }
 
 /// What makes candidates.
 #[async_trait]
 pub trait Proposer: Send {
-    /// Makes one candidate for the brief.
-    async fn propose(&mut self, brief: &Brief) -> Result<Proposal, ProposeError>;
+    /// Makes one candidate for the brief. What that costs is added to `cost` as it is spent, so that it is known
+    /// also where nothing comes of it.
+    async fn propose(&mut self, brief: &Brief, cost: &mut Cost) -> Result<Proposal, ProposeError>;
+}
+
+/// What a proposer may be made of.
+pub(crate) struct Means {
+    pub(crate) host: Host,
+    pub(crate) store: Store,
+    /// The worktree in which programs edit.
+    pub(crate) proposal: PathBuf,
+}
+
+impl Means {
+    /// Makes a proposer by its name; `max_cost` is what proposing may cost.
+    ///
+    /// # Errors
+    /// Why it cannot be, in a sentence.
+    pub(crate) fn proposer(&self, name: &str, max_cost: Option<f64>) -> Result<Box<dyn Proposer>, String> {
+        match name.split_once(':') {
+            None if name == "search" => Ok(Box::new(Search::new(self.store.reader()))),
+            Some(("command", program)) if !program.trim().is_empty() => Ok(Box::new(CommandProposer::new(
+                program,
+                self.proposal.clone(),
+                self.store.clone(),
+                self.host.variables.clone(),
+                command::TIMEOUT,
+            ))),
+            Some(("anthropic" | "openai", _)) => self.model(name, max_cost),
+            _ => Err("there is no such proposer; use `search`, `anthropic:MODEL`, `openai:MODEL`, \
+                      `openai:MODEL@URL` or `command:PROGRAM`"
+                .to_owned()),
+        }
+    }
+
+    fn model(&self, name: &str, max_cost: Option<f64>) -> Result<Box<dyn Proposer>, String> {
+        let name: ModelName = name.parse().map_err(|error: models::ModelError| error.to_string())?;
+        let file = &self.host.prices;
+        // A table that is not there is an empty one.
+        let own = std::fs::read_to_string(file).unwrap_or_default();
+        let prices = Prices::new(&own).map_err(|error| format!("{}: {error}", file.display()))?;
+        let price = prices.of(&name);
+        if max_cost.is_some() && price.is_none() {
+            return Err(format!(
+                "what {name} costs is not known, so `--max-cost` cannot bind: add it to {}",
+                file.display()
+            ));
+        }
+        let variable = |name: &str| self.host.variables.get(name).filter(|value| !value.trim().is_empty());
+        let (key, url) = (variable(name.key_variable()).map(Key::new), variable(name.url_variable()));
+        let client = Client::new(name, key, url, Settings::default()).map_err(|error| error.to_string())?;
+        let lookup = Arc::clone(&self.host.lookup);
+        Ok(Box::new(ModelProposer::new(client, price, lookup, self.store.differ())))
+    }
 }

@@ -119,14 +119,14 @@ impl Search {
 
 #[async_trait]
 impl Proposer for Search {
-    async fn propose(&mut self, brief: &Brief) -> Result<Proposal, ProposeError> {
+    async fn propose(&mut self, brief: &Brief, _cost: &mut Cost) -> Result<Proposal, ProposeError> {
         tokio::task::block_in_place(|| self.search(brief))
     }
 }
 
 impl Search {
     fn search(&mut self, brief: &Brief) -> Result<Proposal, ProposeError> {
-        let mut parameters = Self::space(&brief.files, &brief.space).map_err(ProposeError::Nothing)?;
+        let mut parameters = Self::space(&brief.files, &brief.space).map_err(ProposeError::Over)?;
         parameters.retain(|parameter| !parameter.constant.domain.is_fixed());
         let paths: Vec<String> = brief.files.keys().cloned().collect();
         let domains: Vec<Domain> = parameters.iter().map(|p| p.constant.domain.clone()).collect();
@@ -183,7 +183,7 @@ impl Search {
             }
             return Ok(write(brief, &parameters, &values));
         }
-        Err(ProposeError::Nothing(format!(
+        Err(ProposeError::Over(format!(
             "every combination of its {} constants has been tried",
             parameters.len()
         )))
@@ -243,7 +243,6 @@ fn write(brief: &Brief, parameters: &[Parameter], values: &[Value]) -> Proposal 
             .map(|(path, content)| Edit { path: path.to_owned(), content: Some(content) })
             .collect(),
         hypothesis: said.join(", "),
-        cost: Cost::default(),
         note: None,
     }
 }

@@ -218,7 +218,10 @@ fn a_space_is_searched_once_and_then_exhausted() {
         trials.push((commit, (number % 2 == 0).then_some(number as f64)));
     }
     let error = Search::new(read).search(&brief(text, trials, 6)).unwrap_err();
-    assert_eq!(error.to_string(), "nothing to propose: every combination of its 2 constants has been tried");
+    assert_eq!(
+        error.to_string(),
+        "nothing more to propose: every combination of its 2 constants has been tried"
+    );
 }
 
 #[test]

@@ -1,0 +1,143 @@
+//! `anthropic:MODEL`, `openai:MODEL`, `openai:MODEL@URL`: a language model by its API.
+//!
+//! It is given the brief ([`prompt`]), may look things up, and answers with a hypothesis and a change
+//! ([`answer`]). An answer that cannot be applied goes back once with what is wrong with it.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use lab::{Cost, Lab};
+use models::{Client, Conversation, Fault, ModelError, Price, ToolCall, ToolResult, Turn};
+
+use super::command::one_line;
+use super::{Brief, Lookup, Proposal, ProposeError, Proposer, prompt};
+use crate::store::ReadDiff;
+
+mod answer;
+
+use answer::Answer;
+
+const SYSTEM: &str = include_str!("system.md");
+/// How often a model may look things up before it has to answer.
+const ROUNDS: usize = 12;
+/// How often an answer may be mended.
+const REPAIRS: usize = 1;
+/// Tokens of the tools and of the protocol that no text counts.
+const OVERHEAD: usize = 500;
+
+/// A language model that proposes.
+pub(super) struct ModelProposer {
+    client: Client,
+    /// What its tokens cost, where that is known.
+    price: Option<Price>,
+    lookup: Arc<dyn Lookup>,
+    diff: ReadDiff,
+}
+
+impl ModelProposer {
+    pub(super) fn new(client: Client, price: Option<Price>, lookup: Arc<dyn Lookup>, diff: ReadDiff) -> Self {
+        Self { client, price, lookup, diff }
+    }
+
+    /// What the model says next, after it has looked up what it wants to.
+    async fn say(
+        &self,
+        talk: &mut Conversation,
+        budget: Option<f64>,
+        cost: &mut Cost,
+    ) -> Result<Turn, ProposeError> {
+        for round in 0..=ROUNDS {
+            self.afford(talk, budget, cost)?;
+            let turn = self.client.turn(talk, |_| {}).await.map_err(|error| self.failed(&error))?;
+            *cost += Cost {
+                usd: self.price.map_or(0.0, |price| price.cost(&turn.usage)),
+                input_tokens: turn.usage.input,
+                output_tokens: turn.usage.output,
+            };
+            if turn.calls.is_empty() {
+                return Ok(turn);
+            }
+            let mut results = Vec::new();
+            for call in &turn.calls {
+                results.push(self.look_up(call, round == ROUNDS).await);
+            }
+            talk.give(results);
+        }
+        Err(ProposeError::Failed(format!("{} only looked things up and did not answer", self.client.name())))
+    }
+
+    async fn look_up(&self, call: &ToolCall, last: bool) -> ToolResult {
+        let found = match &call.arguments {
+            _ if last => Err("that was enough: answer now".to_owned()),
+            Ok(arguments) => self.lookup.call(&call.name, arguments).await,
+            Err(text) => Err(format!("the arguments are no JSON object: {text}")),
+        };
+        let failed = found.is_err();
+        ToolResult { id: call.id.clone(), text: found.unwrap_or_else(|why| why), failed }
+    }
+
+    /// Whether the next turn can be paid, at worst.
+    fn afford(&self, talk: &Conversation, budget: Option<f64>, spent: &Cost) -> Result<(), ProposeError> {
+        let (Some(budget), Some(price)) = (budget, self.price) else { return Ok(()) };
+        let input = (talk.bytes().div_ceil(prompt::BYTES) + OVERHEAD) as u64;
+        let most = price.at_most(input, u64::from(self.client.settings().max_tokens));
+        let left = budget - spent.usd;
+        if most > left {
+            return Err(ProposeError::Over(format!(
+                "the next question to {} could cost ${most:.2}, and ${:.2} is left of what proposing may cost",
+                self.client.name(),
+                left.max(0.0)
+            )));
+        }
+        Ok(())
+    }
+
+    fn failed(&self, error: &ModelError) -> ProposeError {
+        let name = self.client.name();
+        match error.fault {
+            Fault::Account => ProposeError::Blocked(format!(
+                "{name} does not let us in: {error}. Mend the key in {} or the account, then `loop stop` and `loop start`",
+                name.key_variable()
+            )),
+            Fault::Retry(_) | Fault::Request => ProposeError::Failed(format!("{name}: {error}")),
+        }
+    }
+}
+
+#[async_trait]
+impl Proposer for ModelProposer {
+    async fn propose(&mut self, brief: &Brief, cost: &mut Cost) -> Result<Proposal, ProposeError> {
+        let page = tokio::task::block_in_place(|| {
+            prompt::render(brief, &|parent, candidate| (self.diff)(parent, candidate), prompt::TOKENS)
+        });
+        let mut talk = Conversation::new(SYSTEM, self.lookup.tools());
+        talk.ask(format!("{page}# Your turn\n\nPropose experiment {}.\n", brief.number));
+        let lab = Lab { editable: brief.editable.clone(), ..Lab::default() };
+        let editable = lab.editable();
+        let mut why = String::new();
+        for _ in 0..=REPAIRS {
+            let turn = self.say(&mut talk, brief.remaining.usd, cost).await?;
+            let read = Answer::parse(&turn.text).and_then(|answer| {
+                Ok((answer.apply(&brief.files, &|path| editable.contains(path))?, answer))
+            });
+            match read {
+                Ok((applied, _)) if applied.edits.is_empty() => why = applied.nothing(),
+                Ok((applied, answer)) => {
+                    return Ok(Proposal {
+                        hypothesis: one_line(&answer.hypothesis),
+                        note: applied.note(),
+                        edits: applied.edits,
+                    });
+                }
+                Err(error) => why = error,
+            }
+            if turn.stop == models::Stop::Length {
+                why.push_str(" (the answer was cut: it was too long)");
+            }
+            talk.ask(format!(
+                "Your answer cannot be used: {why}.\n\nAnswer again, in full and in the same form."
+            ));
+        }
+        Err(ProposeError::Failed(format!("the answer of {} cannot be used: {why}", self.client.name())))
+    }
+}

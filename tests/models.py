@@ -1,0 +1,163 @@
+"""A language model that answers as it is told, on the loopback: Anthropic's messages and chat completions, streamed."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+#: What every key in these tests is: it must not be found anywhere.
+CANARY = "sk-canary-8d1f0e"
+
+
+@dataclass(frozen=True)
+class Call:
+    """An answer that calls a tool."""
+
+    name: str
+    arguments: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """An answer that is none."""
+
+    status: int
+    message: str = "no"
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Cut:
+    """An answer that breaks off after this text."""
+
+    text: str
+
+
+Answer = str | Call | Refusal | Cut
+
+
+def change(old: str, new: str, hypothesis: str = "a change", path: str = "train.py", more: str = "") -> str:
+    """An answer that replaces a part of a file."""
+    return (f"HYPOTHESIS: {hypothesis}\nEXPECTED: -0.01\n{more}FILE: {path}\n"
+            f"```\n<<<<<<< SEARCH\n{old}\n=======\n{new}\n>>>>>>> REPLACE\n```\n")
+
+
+class Model:
+    """The server. Each request gets the next answer, or what a function makes of it."""
+
+    def __init__(self, answers: list[Answer] | Callable[[str], Answer]) -> None:
+        self.asked: list[dict[str, Any]] = []
+        self.headers: list[dict[str, str]] = []
+        self.answers = answers
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+
+    def env(self, key: str = CANARY) -> dict[str, str]:
+        """What points the product here."""
+        return {"ANTHROPIC_BASE_URL": self.url, "ANTHROPIC_API_KEY": key, "OPENAI_BASE_URL": f"{self.url}/v1",
+                "OPENAI_API_KEY": key}
+
+    def told(self, index: int = -1) -> str:
+        """Everything that a request told, as one text."""
+        return texts(self.asked[index])
+
+    def next(self, request: dict[str, Any]) -> Answer:
+        self.asked.append(request)
+        if callable(self.answers):
+            return self.answers(texts(request))
+        return self.answers.pop(0) if self.answers else Refusal(400, "the script is over")
+
+    def _handler(model) -> type[BaseHTTPRequestHandler]:  # noqa: N805
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+                model.headers.append(dict(self.headers))
+                answer = model.next(body)
+                self.close_connection = True
+                if isinstance(answer, Refusal):
+                    told = json.dumps({"error": {"message": answer.message}}).encode()
+                    self.send_response(answer.status)
+                    for name, value in answer.headers.items():
+                        self.send_header(name, value)
+                    self.send_header("content-length", str(len(told)))
+                    self.end_headers()
+                    self.wfile.write(told)
+                    return
+                self.send_response(200)
+                self.send_header("content-type", "text/event-stream")
+                self.send_header("connection", "close")
+                self.end_headers()
+                events = anthropic(answer) if self.path.endswith("/v1/messages") else chat(answer)
+                for event in events:
+                    self.wfile.write(f"data: {json.dumps(event)}\n\n".encode())
+        return Handler
+
+
+def texts(request: dict[str, Any]) -> str:
+    """Every text of a request, in its order."""
+    def walk(value: Any) -> Iterator[str]:
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, dict):
+            for name in ("system", "content", "text", "messages"):
+                if name in value:
+                    yield from walk(value[name])
+        elif isinstance(value, list):
+            for each in value:
+                yield from walk(each)
+    return "\n".join(walk(request))
+
+
+def anthropic(answer: str | Call | Cut) -> Iterator[dict[str, Any]]:
+    """The events of Anthropic's messages."""
+    yield {"type": "message_start", "message": {"usage": {"input_tokens": 1000, "output_tokens": 1}}}
+    if isinstance(answer, Call):
+        yield {"type": "content_block_start", "content_block": {"type": "tool_use", "id": "t1", "name": answer.name}}
+        yield {"type": "content_block_delta", "delta": {"partial_json": json.dumps(answer.arguments)}}
+    else:
+        text = answer.text if isinstance(answer, Cut) else answer
+        yield {"type": "content_block_start", "content_block": {"type": "text", "text": ""}}
+        for start in range(0, len(text), 4000):
+            yield {"type": "content_block_delta", "delta": {"text": text[start:start + 4000]}}
+    if not isinstance(answer, Cut):
+        stop = "tool_use" if isinstance(answer, Call) else "end_turn"
+        yield {"type": "message_delta", "delta": {"stop_reason": stop}, "usage": {"output_tokens": 200}}
+        yield {"type": "message_stop"}
+
+
+def chat(answer: str | Call | Cut) -> Iterator[dict[str, Any] | str]:
+    """The events of chat completions."""
+    if isinstance(answer, Call):
+        call = {"index": 0, "id": "c1", "function": {"name": answer.name, "arguments": json.dumps(answer.arguments)}}
+        yield {"choices": [{"delta": {"tool_calls": [call]}}]}
+    else:
+        text = answer.text if isinstance(answer, Cut) else answer
+        for start in range(0, len(text), 4000):
+            yield {"choices": [{"delta": {"content": text[start:start + 4000]}}]}
+    if not isinstance(answer, Cut):
+        stop = "tool_calls" if isinstance(answer, Call) else "stop"
+        yield {"choices": [{"delta": {}, "finish_reason": stop}]}
+        yield {"choices": [], "usage": {"prompt_tokens": 1000, "completion_tokens": 200}}
+
+
+@contextmanager
+def model(answers: list[Answer] | Callable[[str], Answer]) -> Iterator[Model]:
+    """A model while a test uses it."""
+    it = Model(answers)
+    thread = threading.Thread(target=it.server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield it
+    finally:
+        it.server.shutdown()
+        it.server.server_close()
