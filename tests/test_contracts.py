@@ -264,6 +264,8 @@ def test_command_proposers(lab: Lab) -> None:
         """
     )
     lab.overnight("loop", "steer", "comments only", code=None)
+    lab.program(ahead=False)
+    lab.commit()
     lab.night("--experiments", "9", "--agent", agent)
     found = lab.is_sound(3)
     assert [e["hypothesis"] for e in found[1:]] == ["a comment, number 1", "a comment, number 2"]

@@ -31,6 +31,7 @@ fn words(event: &Event) -> Option<&str> {
         Event::Steered { text } | Event::Noted { text, .. } => Some(text),
         Event::LoopEnded { reason, .. }
         | Event::NotProposed { reason, .. }
+        | Event::Repaired { reason, .. }
         | Event::Overridden { reason, .. } => Some(reason),
         Event::LoopPaused { reason } => reason.as_deref(),
         Event::Proposed { hypothesis, .. } => Some(hypothesis),

@@ -78,7 +78,8 @@ pub enum Event {
         experiment: ExperimentId,
         /// Its number.
         number: u64,
-        /// The slot that is held for it.
+        /// The slot that was held for it by versions that made candidates in slots; 0 since.
+        #[serde(default)]
         slot: u32,
         /// What makes the candidate.
         proposer: String,
@@ -107,12 +108,27 @@ pub enum Event {
         #[serde(default)]
         cost: Cost,
     },
+    /// It failed, and its candidate was mended: the same idea is tried again.
+    Repaired {
+        /// Which experiment.
+        experiment: ExperimentId,
+        /// The commit to be tried now.
+        candidate: CommitId,
+        /// What had gone wrong.
+        reason: String,
+        /// What proposing and mending have cost in all.
+        #[serde(default)]
+        cost: Cost,
+    },
     /// The lab's `build` began.
     BuildStarted {
         /// Which experiment.
         experiment: ExperimentId,
         /// The build's own run folder name.
         run: RunId,
+        /// The slot that it has.
+        #[serde(default)]
+        slot: u32,
     },
     /// The lab's `build` ended.
     BuildEnded {
@@ -219,6 +235,7 @@ impl Event {
             Self::Proposing { experiment, .. }
             | Self::NotProposed { experiment, .. }
             | Self::Proposed { experiment, .. }
+            | Self::Repaired { experiment, .. }
             | Self::BuildStarted { experiment, .. }
             | Self::BuildEnded { experiment, .. }
             | Self::RunStarted { experiment, .. }
@@ -249,6 +266,7 @@ impl Event {
             Self::Proposing { .. } => "proposing",
             Self::NotProposed { .. } => "not_proposed",
             Self::Proposed { .. } => "proposed",
+            Self::Repaired { .. } => "repaired",
             Self::BuildStarted { .. } => "build_started",
             Self::BuildEnded { .. } => "build_ended",
             Self::RunStarted { .. } => "run_started",
@@ -315,7 +333,13 @@ mod tests {
                 hypothesis: text.clone(),
                 cost: Cost::default(),
             },
-            Event::BuildStarted { experiment, run },
+            Event::Repaired {
+                experiment,
+                candidate: commit.clone(),
+                reason: text.clone(),
+                cost: Cost::default(),
+            },
+            Event::BuildStarted { experiment, run, slot: 1 },
             Event::BuildEnded { experiment, run, exit: "0".to_owned(), seconds: Seconds(1.5) },
             Event::RunStarted { experiment, run, slot: 1, seed: 7, budget: Seconds(20.0) },
             Event::RunEnded {

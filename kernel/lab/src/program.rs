@@ -24,7 +24,7 @@ mod tests;
 use node::Field;
 
 /// Every setting that front matter can hold.
-pub(crate) const SETTINGS: [&str; 16] = [
+pub(crate) const SETTINGS: [&str; 18] = [
     "editable",
     "setup",
     "build",
@@ -40,6 +40,8 @@ pub(crate) const SETTINGS: [&str; 16] = [
     "caches",
     "seed_env",
     "crashes",
+    "repairs",
+    "ahead",
     "space",
 ];
 
@@ -59,6 +61,7 @@ pub(crate) fn example(setting: &str) -> &'static str {
         "inputs" => "[data/]",
         "caches" => "[target/]",
         "seed_env" => "SEED",
+        "ahead" => "false",
         "space" => "{RATE: 1e-4..1e-1 log}",
         _ => "5",
     }
@@ -83,6 +86,8 @@ impl Default for Lab {
             caches: Vec::new(),
             seed_env: None,
             crashes: 5,
+            repairs: 2,
+            ahead: true,
             space: BTreeMap::new(),
             instructions: String::new(),
             declared: false,
@@ -136,6 +141,8 @@ impl Lab {
             "caches" => self.caches = field.list()?,
             "seed_env" => self.seed_env = Some(field.text()?),
             "crashes" => self.crashes = field.count()?,
+            "repairs" => self.repairs = field.count()?,
+            "ahead" => self.ahead = field.switch()?,
             "space" => self.space = field.words()?,
             name => unreachable!("`{name}` is in SETTINGS and is not read"),
         }

@@ -40,6 +40,10 @@ pub struct Lab {
     pub seed_env: Option<String>,
     /// How many crashes in a row end the loop.
     pub crashes: u32,
+    /// How often a proposer may mend a candidate that fails, within the same experiment.
+    pub repairs: u32,
+    /// Whether a candidate is made while another one runs, before it is known what comes of that.
+    pub ahead: bool,
     /// What constants may become, by name, in the words of a comment on their line: `fixed`, `one of: 4, 6, 8`,
     /// `1e-4..1e-1 log`.
     pub space: BTreeMap<String, String>,

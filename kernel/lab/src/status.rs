@@ -34,6 +34,9 @@ pub struct LoopStatus {
     pub best: Option<Best>,
     /// What each slot is doing.
     pub slots: Vec<SlotStatus>,
+    /// Candidates that are being made while every slot is busy.
+    #[serde(default)]
+    pub ahead: Vec<Ahead>,
     /// What proposing has cost so far.
     pub cost: Cost,
     /// What is wrong, or why the last loop ended early.
@@ -66,6 +69,15 @@ pub struct Best {
     pub number: u64,
     /// Its metric's value.
     pub value: f64,
+}
+
+/// A candidate that is being made for a slot that will be free.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Ahead {
+    /// The number of its experiment.
+    pub experiment: u64,
+    /// Time since it was begun.
+    pub elapsed: Seconds,
 }
 
 /// What a slot is doing.

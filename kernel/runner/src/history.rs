@@ -51,6 +51,8 @@ pub struct Trial {
     pub build: Option<(String, Seconds)>,
     /// The seed of the last run.
     pub seed: u64,
+    /// How often it was mended after a failure.
+    pub repairs: u32,
     /// The runs that ended.
     pub runs: Vec<RunRecord>,
     /// What was decided.
@@ -78,6 +80,7 @@ impl Trial {
             all_runs: Vec::new(),
             build: None,
             seed: 0,
+            repairs: 0,
             runs: Vec::new(),
             judgement: None,
         }
@@ -91,6 +94,11 @@ impl Trial {
     /// Whether the loop made it, and so counts it.
     pub fn is_of_loop(&self) -> bool {
         self.proposer != HUMAN
+    }
+
+    /// Whether a proposer has to make its candidate.
+    pub fn is_to_be_proposed(&self) -> bool {
+        matches!(self.state, State::New | State::Proposing) && !self.is_baseline()
     }
 
     /// Whether it holds its slot: something of it may be running there.
@@ -122,7 +130,16 @@ impl Trial {
                 self.cost = *cost;
             }
             Event::NotProposed { cost, .. } => self.cost = *cost,
-            Event::BuildStarted { run, .. } => self.begin(*run, entry.at),
+            Event::Repaired { candidate, cost, .. } => {
+                self.candidate = Some(candidate.clone());
+                self.cost = *cost;
+                self.build = None;
+                self.repairs += 1;
+            }
+            Event::BuildStarted { run, slot, .. } => {
+                self.begin(*run, entry.at);
+                self.slot = *slot;
+            }
             Event::BuildEnded { exit, seconds, .. } => self.build = Some((exit.clone(), *seconds)),
             Event::RunStarted { run, slot, seed, .. } => {
                 self.begin(*run, entry.at);

@@ -34,6 +34,7 @@ pub mod state;
 pub mod status;
 pub mod store;
 
+mod blocking;
 mod client;
 mod engine;
 mod environment;

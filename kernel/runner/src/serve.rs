@@ -10,6 +10,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 
 use crate::engine::{End, Engine};
+use crate::executor::Local;
 use crate::lock::Lock;
 use crate::protocol::{LONGEST, Request, Response, StartOptions};
 use crate::store::Store;
@@ -73,7 +74,9 @@ impl Serve {
         let lock = Lock::take(&paths.lock())?;
         let store = Store::open(root)?;
         let listener = listen(&paths)?;
-        let (engine, history) = Engine::open(&paths, store, host.into(), self.grace).await?;
+        let host = host.into();
+        let executor = Local::new(store.root(), &paths, store.clone(), &host.variables, self.grace);
+        let (engine, history) = Engine::open(&paths, store, host, Box::new(executor)).await?;
         engine.recover(history).await?;
         let accepting = tokio::spawn(accept(listener, Arc::clone(&engine)));
         let begun = match begin {

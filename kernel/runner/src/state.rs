@@ -11,7 +11,7 @@
 //!
 //! The way of a finished experiment is New → Proposing → Proposed → (Building → Built →) Running → Ran
 //! → Judged → Recorded. Steps are repeated where a runner was lost: `Proposing` again under the same
-//! id and number, a build or a run again under a new run id.
+//! id and number, a build or a run again under a new run id. What failed may be mended, and is Proposed again.
 
 use lab::Event;
 
@@ -85,6 +85,8 @@ pub fn next(state: State, event: &Event) -> Result<State, Illegal> {
         (Proposing, Event::Proposed { .. }) => Ok(Proposed),
         (Proposing | Proposed | Building | Built | Running | Ran, Event::NotProposed { .. }) => Ok(Abandoned),
         // From Running: the run was lost with its worktree, so the build is made again.
+        // What failed is mended, and tried again from its build on.
+        (Built | Ran, Event::Repaired { .. }) => Ok(Proposed),
         (Proposed | Building | Built | Running, Event::BuildStarted { .. }) => Ok(Building),
         (Building, Event::BuildEnded { .. }) => Ok(Built),
         (Proposed | Built | Running | Ran, Event::RunStarted { .. }) => Ok(Running),
@@ -121,7 +123,13 @@ mod tests {
                 hypothesis: text.clone(),
                 cost: Cost::default(),
             },
-            Event::BuildStarted { experiment, run },
+            Event::Repaired {
+                experiment,
+                candidate: CommitId::new("e"),
+                reason: text.clone(),
+                cost: Cost::default(),
+            },
+            Event::BuildStarted { experiment, run, slot: 0 },
             Event::BuildEnded { experiment, run, exit: exit.clone(), seconds },
             Event::RunStarted { experiment, run, slot: 0, seed: 1, budget: seconds },
             Event::RunEnded { experiment, run, exit, value: None, seconds },
@@ -162,9 +170,9 @@ mod tests {
         Proposing: proposing→Proposing not_proposed→Abandoned proposed→Proposed
         Proposed: proposing→Proposing not_proposed→Abandoned build_started→Building run_started→Running judged→Judged
         Building: not_proposed→Abandoned build_started→Building build_ended→Built
-        Built: not_proposed→Abandoned build_started→Building run_started→Running judged→Judged
+        Built: not_proposed→Abandoned repaired→Proposed build_started→Building run_started→Running judged→Judged
         Running: not_proposed→Abandoned build_started→Building run_started→Running run_ended→Ran
-        Ran: not_proposed→Abandoned run_started→Running judged→Judged
+        Ran: not_proposed→Abandoned repaired→Proposed run_started→Running judged→Judged
         Judged: recorded→Recorded
         Recorded: noted→Recorded overridden→Recorded claimed→Recorded
         Abandoned: 
@@ -189,7 +197,7 @@ mod tests {
     proptest! {
         /// From wherever a legal history stopped, an experiment can be carried to its end.
         #[test]
-        fn any_prefix_can_be_resumed(picks in proptest::collection::vec(0usize..18, 0..60)) {
+        fn any_prefix_can_be_resumed(picks in proptest::collection::vec(0usize..19, 0..60)) {
             let events = events();
             let mut state = State::New;
             for pick in picks {

@@ -1,7 +1,7 @@
 //! What a runner is doing, and what the journal says where none runs.
 
 use jiff::Timestamp;
-use lab::status::{LoopState, LoopStatus, SlotStatus};
+use lab::status::{Ahead, LoopState, LoopStatus, SlotStatus};
 use lab::{Cost, Seconds};
 
 use crate::engine::{Engine, Live};
@@ -32,12 +32,14 @@ impl Live {
         let now = Timestamp::now();
         let mut running = Vec::new();
         let mut slots: Vec<SlotStatus> = Vec::new();
+        // A slot that waits for a candidate shows it; other candidates are made for slots that are busy.
+        let mut desk = self.desk.iter();
         for (index, trial) in self.slots.iter().enumerate() {
             if trial.is_none() && index >= self.width() {
                 continue;
             }
-            let shown =
-                trial.as_ref().map_or_else(|| self.empty(index, now), |trial| self.full(trial, index, now));
+            let shown = trial.as_ref().or_else(|| desk.next());
+            let shown = shown.map_or_else(|| self.empty(index, now), |trial| self.full(trial, index, now));
             if let Some(trial) = trial.as_ref().filter(|trial| trial.state == State::Running) {
                 running.push((slots.len(), trial.run));
             }
@@ -58,6 +60,9 @@ impl Live {
             proposer: current.map(|current| current.options.proposer.clone()),
             best: self.best,
             slots,
+            ahead: desk
+                .map(|trial| Ahead { experiment: trial.number, elapsed: elapsed(trial.since, now) })
+                .collect(),
             cost: counts.cost,
             problem: self.problem.clone(),
             ended: self.ended.clone().filter(|_| current.is_none()),
@@ -149,6 +154,7 @@ pub fn without_runner(paths: &Paths) -> Result<LoopStatus, RunnerError> {
         proposer: last.map(|last| last.proposer.clone()),
         best: None,
         slots: Vec::new(),
+        ahead: Vec::new(),
         cost: last.map_or_else(Cost::default, |last| last.counts.cost),
         problem: last.and_then(|last| match &last.ended {
             None => Some(cut_off(last)),

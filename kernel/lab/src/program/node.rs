@@ -174,6 +174,12 @@ impl Field<'_> {
         })
     }
 
+    /// A yes or a no.
+    pub(super) fn switch(&self) -> Result<bool, LabError> {
+        let Node::Switch(switch) = self.value else { return Err(self.wrong("`true` or `false`")) };
+        Ok(switch)
+    }
+
     fn wrong(&self, expected: &str) -> LabError {
         self.wrong_node(expected, &self.value)
     }

@@ -34,7 +34,7 @@ fn every_setting() {
         "editable: [train/src/main.rs, 'model/**/*.rs']\nsetup: cargo run --release -p prepare\n\
          build: cargo build --release -p train\nrun: target/release/train # the built one\nmetric: val_bpb\n\
          direction: maximize\nunit: bits\nbudget: 20s\ntimeout: 1h30m\nbuild_timeout: 600\nat_budget: stop\n\
-         inputs: data/\ncaches:\n  - target/\n  - .venv\nseed_env: SEED\ncrashes: 3\n\
+         inputs: data/\ncaches:\n  - target/\n  - .venv\nseed_env: SEED\ncrashes: 3\nrepairs: 1\nahead: false\n\
          space: {RATE: 1e-4..1e-1 log, DEPTH: [4, 6], SEED_2: fixed}",
     )
     .unwrap();
@@ -54,6 +54,8 @@ fn every_setting() {
         caches: vec!["target/".to_owned(), ".venv".to_owned()],
         seed_env: Some("SEED".to_owned()),
         crashes: 3,
+        repairs: 1,
+        ahead: false,
         space: [("RATE", "1e-4..1e-1 log"), ("DEPTH", "one of: 4, 6"), ("SEED_2", "fixed")]
             .map(|(name, words)| (name.to_owned(), words.to_owned()))
             .into(),
@@ -98,7 +100,7 @@ fn an_unknown_setting_names_the_nearest() {
     assert!(message("time-out: 5m").contains("did you mean `timeout`?"));
     insta::assert_snapshot!(message("colour: red"), @r"
     program.md, line 2: `colour` is not a setting
-    the settings are editable, setup, build, run, metric, direction, unit, budget, timeout, build_timeout, at_budget, inputs, caches, seed_env, crashes, space
+    the settings are editable, setup, build, run, metric, direction, unit, budget, timeout, build_timeout, at_budget, inputs, caches, seed_env, crashes, repairs, ahead, space
     ");
 }
 
@@ -115,7 +117,7 @@ fn a_wrong_type_says_what_was_expected() {
      help: for example `budget: 5m`
     ");
     insta::assert_snapshot!(
-        ["run: 5", "run: [a, b]", "run:", "direction: up", "at_budget: kill", "crashes: many", "crashes: 1.5", "timeout: -5",
+        ["run: 5", "run: [a, b]", "run:", "direction: up", "at_budget: kill", "crashes: many", "crashes: 1.5", "ahead: often", "timeout: -5",
          "timeout: true", "editable: 5", "editable: [a, [b]]", "unit: {a: 1}"].map(message).join("\n"),
         @r"
     program.md, line 2: `run` must be text, not the number 5
@@ -132,6 +134,8 @@ fn a_wrong_type_says_what_was_expected() {
     for example `crashes: 5`
     program.md, line 2: `crashes` must be a whole number, not the number 1.5
     for example `crashes: 5`
+    program.md, line 2: `ahead` must be `true` or `false`, not `often`
+    for example `ahead: false`
     program.md, line 2: `timeout` must be a length of time such as `20s`, `5m`, `1h30m`, not the number -5
     for example `timeout: 10m`
     program.md, line 2: `timeout` must be a length of time such as `20s`, `5m`, `1h30m`, not `true`

@@ -1,5 +1,7 @@
 //! Beginning a loop, and going on with one that was cut off.
 
+use std::sync::PoisonError;
+
 use jiff::{SignedDuration, Timestamp};
 use lab::{AtBudget, CommitId, Event, EventId, Lab, Tag};
 use serde::{Deserialize, Serialize};
@@ -150,6 +152,7 @@ impl Engine {
         base: CommitId,
         counts: Counts,
     ) {
+        self.closing.send_replace(false);
         let mut live = self.live();
         live.tag = options.tag.clone();
         // What was carried on may have finished since the loop began to go on.
@@ -166,6 +169,7 @@ impl Engine {
             deadline,
             counts,
             nothing: 0,
+            resting: false,
             paused: false,
             stopping: false,
             ending: None,
@@ -200,7 +204,7 @@ impl Engine {
         let means =
             Means { host: self.host.clone(), store: self.store.clone(), proposal: self.paths.proposal() };
         let proposer = means.proposer(&options.proposer, options.max_cost).map_err(refuse)?;
-        *self.proposer.lock().await = Some((options.proposer.clone(), proposer));
+        *self.proposer.lock().unwrap_or_else(PoisonError::into_inner) = Some(proposer);
         Ok(())
     }
 

@@ -7,7 +7,7 @@ use super::Engine;
 use super::draft::Draft;
 use crate::RunnerError;
 use crate::history::Trial;
-use crate::proposers::{Brief, Remaining};
+use crate::proposers::{Brief, Remaining, Trying};
 
 impl Engine {
     /// The brief for a trial that is being proposed.
@@ -45,9 +45,16 @@ impl Engine {
             number: trial.number,
             seed: current.map_or(draft.seed, |current| current.options.seed),
             attempt: u32::try_from(refused.len()).unwrap_or(u32::MAX),
-            in_flight: tried
-                .filter(|other| other.id != trial.id && other.tag == trial.tag)
-                .filter_map(|other| other.candidate.clone())
+            trying: tried
+                .filter(|other| other.id != trial.id && other.tag == trial.tag && !other.is_baseline())
+                .filter_map(|other| {
+                    Some(Trying {
+                        number: other.number,
+                        hypothesis: other.hypothesis.clone(),
+                        candidate: other.candidate.clone()?,
+                        parent: other.parent.clone(),
+                    })
+                })
                 .collect(),
             ..brief.steered(steering)
         })

@@ -8,18 +8,18 @@ use super::draft::Draft;
 use crate::RunnerError;
 use crate::executor::{Given, Kind};
 use crate::history::{BASELINE, Trial};
-use crate::proposers::{Brief, Proposal, ProposeError};
+use crate::proposers::ProposeError;
 use crate::shim::End as RunEnd;
 use crate::state::State;
 
-/// How often a proposal is asked for again because it was a duplicate.
-const ATTEMPTS: usize = 5;
 /// How often a build or a run is started in all, where it is lost each time.
 const STARTS: usize = 4;
 
 /// How an experiment ended.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Done {
+    /// Its candidate is made.
+    Proposed,
     /// It is in the ledger.
     Recorded {
         /// What it was judged.
@@ -42,13 +42,16 @@ enum Step {
 
 impl Engine {
     /// Carries an experiment to its end.
-    pub(super) async fn carry(&self, trial: &mut Trial, mut draft: Draft) -> Result<Done, RunnerError> {
+    pub(super) async fn carry(&self, trial: &mut Trial, draft: Draft) -> Result<Done, RunnerError> {
         loop {
+            if matches!(trial.state, State::Built | State::Ran) && self.repair(trial, &draft).await? {
+                continue;
+            }
             let step = match trial.state {
                 State::New | State::Proposing if trial.is_baseline() => {
                     self.take_baseline(trial, &draft).await?
                 }
-                State::New | State::Proposing => self.propose(trial, &mut draft).await?,
+                State::New | State::Proposing => return self.make(trial, draft).await,
                 State::Proposed if draft.breaks.is_some() => {
                     return self.judge_and_record(trial, &draft).await;
                 }
@@ -88,7 +91,7 @@ impl Engine {
         }
     }
 
-    fn proposing(&self, trial: &mut Trial) -> Result<(), RunnerError> {
+    pub(super) fn proposing(&self, trial: &mut Trial) -> Result<(), RunnerError> {
         let event = Event::Proposing {
             experiment: trial.id,
             number: trial.number,
@@ -99,7 +102,7 @@ impl Engine {
         self.advance(trial, event)
     }
 
-    fn proposed(
+    pub(super) fn proposed(
         &self,
         trial: &mut Trial,
         candidate: CommitId,
@@ -147,91 +150,6 @@ impl Engine {
         Ok(if same { best } else { base })
     }
 
-    /// Has a candidate made, and refuses what was tried before.
-    async fn propose(&self, trial: &mut Trial, draft: &mut Draft) -> Result<Step, RunnerError> {
-        // One that an earlier loop left behind is proposed by the proposer of this one.
-        if let Some(current) = &self.live().current {
-            trial.proposer.clone_from(&current.options.proposer);
-        }
-        self.proposing(trial)?;
-        let mut refused: Vec<String> = Vec::new();
-        let lab = draft.lab()?;
-        let editable = lab.editable();
-        while refused.len() < ATTEMPTS {
-            let brief = self.brief(trial, draft, &refused).await?;
-            let mut proposal = match self.ask(&brief, &mut trial.cost).await {
-                Some(Ok(proposal)) => proposal,
-                Some(Err(why)) => return self.not_proposed(trial, why),
-                None => return self.give_up(trial, "it was stopped while it was being proposed"),
-            };
-            proposal.edits.retain(|edit| editable.contains(&edit.path));
-            if proposal.edits.is_empty() {
-                refused.push(format!("{}: it changes no editable file", proposal.hypothesis));
-                continue;
-            }
-            let candidate = self.store.candidate(&brief.parent, proposal.edits, &proposal.hypothesis).await?;
-            if let Some(number) = self.store.duplicate(&trial.tag, &candidate, &lab, &draft.epoch).await? {
-                refused.push(format!(
-                    "{}: experiment {number} has the same editable files",
-                    proposal.hypothesis
-                ));
-                continue;
-            }
-            if self.is_in_flight(&brief, &candidate, &lab).await? {
-                refused.push(format!("{}: it is being tried now", proposal.hypothesis));
-                continue;
-            }
-            if self.live().current.as_ref().is_some_and(|current| current.stopping) {
-                return self.give_up(trial, "the loop was stopped before it ran");
-            }
-            draft.note = proposal.note;
-            self.save_draft(trial.id, draft)?;
-            let cost = trial.cost;
-            self.proposed(trial, candidate, &proposal.hypothesis, cost)?;
-            return Ok(Step::On);
-        }
-        let reason = format!("the proposer only repeats what was tried: {}", refused.join("; "));
-        self.not_proposed(trial, ProposeError::Nothing(reason))
-    }
-
-    fn not_proposed(&self, trial: &mut Trial, why: ProposeError) -> Result<Step, RunnerError> {
-        let event = trial.given_up(&why.to_string());
-        self.advance(trial, event)?;
-        Ok(Step::End(Done::Abandoned { why: Some(why) }))
-    }
-
-    /// Asks the proposer, and adds to `cost` what that cost; `None` where everything is to be ended at once.
-    async fn ask(&self, brief: &Brief, cost: &mut Cost) -> Option<Result<Proposal, ProposeError>> {
-        let propose = async {
-            match self.proposer.lock().await.as_mut() {
-                Some((_, proposer)) => proposer.propose(brief, cost).await,
-                None => Err(ProposeError::Failed("there is no proposer: no loop is on".to_owned())),
-            }
-        };
-        tokio::select! {
-            proposal = propose => Some(proposal),
-            () = self.until_cancelled() => None,
-        }
-    }
-
-    async fn is_in_flight(
-        &self,
-        brief: &Brief,
-        candidate: &CommitId,
-        lab: &lab::Lab,
-    ) -> Result<bool, RunnerError> {
-        if brief.in_flight.is_empty() {
-            return Ok(false);
-        }
-        let files = self.store.editable_files(candidate, lab).await?;
-        for other in &brief.in_flight {
-            if self.store.editable_files(other, lab).await? == files {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
     /// Makes the slot ready and starts the build, or the run where there is none.
     async fn begin_run(&self, trial: &mut Trial, draft: &Draft) -> Result<(), RunnerError> {
         let Some(candidate) = trial.candidate.clone() else {
@@ -250,7 +168,7 @@ impl Engine {
         let run = RunId(Uuid::now_v7());
         let experiment = trial.id;
         let event = match kind {
-            Kind::Build => Event::BuildStarted { experiment, run },
+            Kind::Build => Event::BuildStarted { experiment, run, slot: trial.slot },
             Kind::Run => Event::RunStarted {
                 experiment,
                 run,

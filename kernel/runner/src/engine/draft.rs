@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Engine;
 use crate::history::Trial;
+use crate::state::State;
 use crate::{RunnerError, executor, machine, paths};
 
 /// The terms of one experiment.
@@ -67,10 +68,13 @@ impl Engine {
             (options.and_then(|options| options.budget), options.map_or(0, |options| options.seed))
         };
         let (program, lab) = read_program(&self.root, budget)?;
-        self.live().budget = lab.budget;
+        {
+            let mut live = self.live();
+            (live.budget, live.ahead) = (lab.budget, lab.ahead);
+        }
         self.setup(&lab).await?;
         let mut environment = machine::environment();
-        environment.inputs = tokio::task::block_in_place(|| executor::fingerprints(&self.root, &lab));
+        environment.inputs = crate::blocking::here(|| executor::fingerprints(&self.root, &lab));
         environment.toolchain = self.toolchain(&lab);
         environment.locks = self.store.locks(commit).await?;
         let locked = self.store.locked_hash(commit, &lab).await?;
@@ -97,15 +101,17 @@ impl Engine {
 
     /// What the lab's commands are built and run with, asked once in a runner's life: it costs a process.
     fn toolchain(&self, lab: &Lab) -> Option<String> {
-        let ask =
-            || tokio::task::block_in_place(|| executor::toolchain(&self.root, lab, &self.host.variables));
+        let ask = || crate::blocking::here(|| executor::toolchain(&self.root, lab, &self.host.variables));
         self.toolchain.get_or_init(ask).clone()
     }
 
-    /// The terms that an experiment was begun with, or those of now where it had none yet.
+    /// The terms that an experiment was begun with, or those of now where nothing of it has run.
     pub(super) async fn draft_of(&self, trial: &Trial) -> Result<Draft, RunnerError> {
-        if let Some(draft) = self.saved_draft(trial.id) {
-            return Ok(draft);
+        let saved = self.saved_draft(trial.id);
+        if let Some(draft) = &saved
+            && (trial.holds_slot() || trial.state == State::Judged)
+        {
+            return Ok(draft.clone());
         }
         let commit = trial.parent.as_ref().or(trial.candidate.as_ref());
         let commit = match commit {
@@ -113,6 +119,7 @@ impl Engine {
             None => self.base().await?,
         };
         let mut draft = self.draft(&commit).await?;
+        draft.note = saved.and_then(|saved| saved.note);
         if let (Some(parent), Some(candidate)) = (&trial.parent, &trial.candidate) {
             let lab = draft.lab()?;
             let of_parent = self.store.locked_hash(parent, &lab).await?;

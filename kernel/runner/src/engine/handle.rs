@@ -89,12 +89,13 @@ impl Engine {
         self.write_lasting(&tag, &self.author, Event::LoopResumed).await?;
         if let Some(current) = &mut self.live().current {
             current.paused = false;
-            current.nothing = 0;
+            (current.nothing, current.resting) = (0, false);
             if current.stopping {
                 current.stopping = false;
                 current.ending = None;
             }
         }
+        self.closing.send_replace(false);
         self.wake.notify_one();
         Ok(Vec::new())
     }

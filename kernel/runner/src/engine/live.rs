@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use lab::status::Best;
 use lab::{CommitId, Seconds, Status, Tag};
 
-use super::{Cause, End};
+use super::{Cause, End, Place};
 use crate::history::{Counts, History, LoopSoFar, Trial};
 use crate::proposers::ProposeError;
 use crate::protocol::StartOptions;
@@ -28,6 +28,8 @@ pub(crate) struct Live {
     pub(crate) interrupted: Option<LoopSoFar>,
     /// What each slot does.
     pub(crate) slots: Vec<Option<Trial>>,
+    /// Whose candidates are being made.
+    pub(crate) desk: Vec<Trial>,
     /// What is to be started before anything new: people's, merged and recovered experiments.
     pub(crate) queue: VecDeque<Trial>,
     /// Numbers that are taken and not in the ledger.
@@ -46,6 +48,8 @@ pub(crate) struct Live {
     pub(crate) budget: Seconds,
     /// Whether the runner ends as soon as it has nothing to do.
     pub(crate) retiring: bool,
+    /// Whether the program lets candidates be made ahead.
+    pub(crate) ahead: bool,
     /// When somebody last asked for something.
     pub(crate) asked: Instant,
 }
@@ -60,6 +64,8 @@ pub(crate) struct Current {
     pub(crate) counts: Counts,
     /// How often in a row the proposer had nothing.
     pub(crate) nothing: u32,
+    /// Whether the proposer had nothing while something ran: it is asked again when there is news.
+    pub(crate) resting: bool,
     pub(crate) paused: bool,
     pub(crate) stopping: bool,
     /// Why it ends as soon as nothing runs, if it does.
@@ -82,6 +88,7 @@ impl Live {
             last: told,
             interrupted: last.filter(|last| last.ended.is_none()).cloned(),
             slots: vec![None],
+            desk: Vec::new(),
             queue: VecDeque::new(),
             reserved: history.unfinished.iter().map(|trial| (trial.tag.clone(), trial.number)).collect(),
             steering: history.steering.clone(),
@@ -91,6 +98,7 @@ impl Live {
             setup: None,
             budget: last.map_or(Seconds(0.0), |last| last.budget),
             retiring: false,
+            ahead: true,
             asked: Instant::now(),
         }
     }
@@ -105,6 +113,36 @@ impl Live {
         self.slots.iter().take(self.width()).position(Option::is_none)
     }
 
+    /// How many slots the loop could use now.
+    fn free_slots(&self) -> usize {
+        let taken = self.slots.iter().take(self.width()).flatten().count();
+        self.width() - taken
+    }
+
+    /// How many experiments of the loop are to have a slot: candidates that are made, and that are being made.
+    fn waiting(&self) -> usize {
+        let queued = self.queue.iter().filter(|trial| trial.is_of_loop() && !trial.holds_slot());
+        self.desk.len() + queued.filter(|trial| trial.tag == self.tag).count()
+    }
+
+    /// Whether the loop may have another candidate made now: for a slot that is free, or `ahead` for one that will be.
+    pub(crate) fn may_propose(&self, ahead: bool, at_once: usize) -> bool {
+        let at_once = at_once.min(self.width());
+        let Some(current) = &self.current else { return false };
+        let planned = current.options.experiments;
+        let room = planned.is_none_or(|planned| current.counts.finished + self.in_flight() < planned);
+        let wanted = self.free_slots() + if ahead && self.ahead { self.width() } else { 0 };
+        let open = !current.paused && !current.stopping && !current.resting && current.ending.is_none();
+        open && room && self.desk.len() < at_once && self.waiting() < wanted
+    }
+
+    /// Queues a candidate that a person made: before those of the loop that have not begun.
+    pub(crate) fn queue_human(&mut self, trial: Trial) {
+        let later = |other: &Trial| other.is_of_loop() && !other.holds_slot();
+        let at = self.queue.iter().position(later).unwrap_or(self.queue.len());
+        self.queue.insert(at, trial);
+    }
+
     /// Gives a slot to a trial.
     pub(crate) fn take(&mut self, slot: usize, trial: &Trial) {
         if self.slots.len() <= slot {
@@ -115,14 +153,20 @@ impl Live {
 
     /// Shows how far a trial has come.
     pub(crate) fn show(&mut self, trial: &Trial) {
-        for slot in self.slots.iter_mut().flatten().filter(|shown| shown.id == trial.id) {
-            slot.clone_from(trial);
+        let shown = self.slots.iter_mut().flatten().chain(&mut self.desk);
+        for shown in shown.filter(|shown| shown.id == trial.id) {
+            shown.clone_from(trial);
         }
     }
 
-    pub(crate) fn free(&mut self, slot: u32, trial: &Trial) {
-        if let Some(slot) = self.slots.get_mut(slot as usize) {
-            *slot = None;
+    pub(crate) fn free(&mut self, place: Place, trial: &Trial) {
+        match place {
+            Place::Desk => self.desk.retain(|other| other.id != trial.id),
+            Place::Slot(slot) => {
+                if let Some(slot) = self.slots.get_mut(slot as usize) {
+                    *slot = None;
+                }
+            }
         }
         if trial.state.is_final() {
             self.release(trial);
@@ -154,6 +198,9 @@ impl Live {
         if let Some(current) = self.loop_of(trial) {
             current.nothing = 0;
         }
+        if let Some(current) = &mut self.current {
+            current.resting = false;
+        }
     }
 
     /// Counts a proposal that came to nothing.
@@ -161,6 +208,7 @@ impl Live {
         if let Some(counts) = self.counts_of(trial) {
             counts.add_cost(trial.cost);
         }
+        let busy = self.slots.iter().any(Option::is_some);
         let (Some(current), Some(why)) = (self.loop_of(trial), why) else { return };
         let (often, cause) = match why {
             ProposeError::Nothing(_) => (NOTHING, Cause::Done),
@@ -169,6 +217,10 @@ impl Live {
             // The loop is paused: a person can mend it.
             ProposeError::Blocked(_) => return,
         };
+        if busy && often > 1 {
+            current.resting = true;
+            return;
+        }
         current.nothing += 1;
         if current.nothing >= often {
             current.end_with(why.to_string(), cause);
@@ -177,7 +229,7 @@ impl Live {
 
     /// How many experiments of the current loop are on their way.
     pub(crate) fn in_flight(&self) -> u64 {
-        let all = self.slots.iter().flatten().chain(&self.queue);
+        let all = self.slots.iter().flatten().chain(&self.queue).chain(&self.desk);
         all.filter(|trial| trial.is_of_loop() && trial.tag == self.tag).count() as u64
     }
 
@@ -195,6 +247,7 @@ impl Live {
         self.current.is_none()
             && !self.queue.iter().any(|trial| self.may_go_on(trial))
             && self.slots.iter().all(Option::is_none)
+            && self.desk.is_empty()
     }
 
     /// Whether nobody has asked for anything for so long.

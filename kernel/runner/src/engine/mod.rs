@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use lab::status::Best;
-use lab::{Entry, Event, RunId, Seconds, Status, Tag};
+use lab::{Entry, Event, RunId, Status, Tag};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
@@ -19,14 +19,18 @@ mod carry;
 mod draft;
 mod handle;
 mod live;
+mod propose;
 mod record;
 mod recover;
+mod repair;
 mod setup;
+#[cfg(test)]
+mod tests;
 mod work;
 
 pub(crate) use live::Live;
 
-use crate::executor::{Executor, Local};
+use crate::executor::Executor;
 use crate::history::{History, Trial};
 use crate::journal::{self, Journal};
 use crate::proposers::{ProposeError, Proposer};
@@ -92,16 +96,27 @@ pub(crate) struct Engine {
     wake: Notify,
     /// Whether everything that runs is to be ended at once.
     cancel: watch::Sender<bool>,
-    /// The proposer of the current loop, with its name.
-    proposer: tokio::sync::Mutex<Option<(String, Box<dyn Proposer>)>>,
+    /// Whether no candidate is to be made any more.
+    closing: watch::Sender<bool>,
+    /// The proposer of the current loop.
+    proposer: Mutex<Option<Arc<dyn Proposer>>>,
     /// From a judgement to its record nobody else judges: the best must not move in between.
     judging: tokio::sync::Mutex<()>,
     /// One at a time: what reserves a number, begins or revives a loop.
     reserving: tokio::sync::Mutex<()>,
 }
 
+/// Where an experiment is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Its candidate is being made.
+    Desk,
+    /// It has this slot.
+    Slot(u32),
+}
+
 /// What ends when it is dropped by the loop.
-type Carried = (u32, Trial, Result<Done, RunnerError>);
+type Carried = (Place, Trial, Result<Done, RunnerError>);
 
 impl Engine {
     /// The engine of the lab that `root` is in, with its journal open.
@@ -109,13 +124,12 @@ impl Engine {
         paths: &Paths,
         store: Store,
         host: Host,
-        grace: Seconds,
+        executor: Box<dyn Executor>,
     ) -> Result<(Arc<Self>, History), RunnerError> {
         let root = store.root().to_owned();
         let (author, writer) = store.names().await?;
         let (journal, contents) = Journal::open(&paths.journal())?;
         let history = History::fold(&contents.entries);
-        let executor = Box::new(Local::new(&root, paths, store.clone(), &host.variables, grace));
         let engine = Self {
             root,
             paths: paths.clone(),
@@ -129,7 +143,8 @@ impl Engine {
             live: Mutex::new(Live::new(&history, begin::last_told(paths))),
             wake: Notify::new(),
             cancel: watch::Sender::new(false),
-            proposer: tokio::sync::Mutex::new(None),
+            closing: watch::Sender::new(false),
+            proposer: Mutex::new(None),
             judging: tokio::sync::Mutex::new(()),
             reserving: tokio::sync::Mutex::new(()),
         };
@@ -143,9 +158,7 @@ impl Engine {
     /// Writes an event to the journal.
     fn write(&self, tag: &Tag, author: &str, event: Event) -> Result<Entry, RunnerError> {
         let entry = journal::entry(author, tag, event);
-        tokio::task::block_in_place(|| {
-            self.journal.lock().unwrap_or_else(PoisonError::into_inner).append(&entry)
-        })?;
+        crate::blocking::here(|| self.journal.lock().unwrap_or_else(PoisonError::into_inner).append(&entry))?;
         Ok(entry)
     }
 
@@ -184,6 +197,16 @@ impl Engine {
         let _ = cancel.wait_for(|cancel| *cancel).await;
     }
 
+    /// Returns once no candidate is to be made any more.
+    async fn until_closing(&self) {
+        let mut closing = self.closing.subscribe();
+        let _ = closing.wait_for(|closing| *closing).await;
+    }
+
+    fn proposer(&self) -> Option<Arc<dyn Proposer>> {
+        self.proposer.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Waits for the end of a run, and ends it where everything is to be ended.
     async fn watch(&self, run: RunId) -> Option<RunEnd> {
         let mut watch = self.executor.watch(run);
@@ -207,7 +230,15 @@ impl Engine {
                         tasks.spawn(async move {
                             let mut trial = *trial;
                             let done = engine.carry(&mut trial, *draft).await;
-                            (slot, trial, done)
+                            (Place::Slot(slot), trial, done)
+                        });
+                    }
+                    Ok(Next::Propose { trial, draft }) => {
+                        let engine = Arc::clone(&self);
+                        tasks.spawn(async move {
+                            let mut trial = *trial;
+                            let done = engine.make(&mut trial, *draft).await;
+                            (Place::Desk, trial, done)
                         });
                     }
                     Ok(Next::Wait) => break,
@@ -236,8 +267,8 @@ impl Engine {
             let wait = self.live().until_deadline().map_or(retry, |left| left.min(retry));
             tokio::select! {
                 Some(done) = tasks.join_next() => match done {
-                    Ok((slot, trial, done)) => {
-                        if let Some(end) = self.finished(slot, &trial, done).await {
+                    Ok((place, trial, done)) => {
+                        if let Some(end) = self.finished(place, &trial, done).await {
                             last = Some(end);
                         }
                     }
@@ -254,9 +285,13 @@ impl Engine {
     }
 
     /// Takes in how an experiment ended.
-    async fn finished(&self, slot: u32, trial: &Trial, done: Result<Done, RunnerError>) -> Option<End> {
-        self.live().free(slot, trial);
+    async fn finished(&self, place: Place, trial: &Trial, done: Result<Done, RunnerError>) -> Option<End> {
+        self.live().free(place, trial);
         match done {
+            Ok(Done::Proposed) => {
+                self.live().queue.push_back(trial.clone());
+                None
+            }
             Ok(Done::Recorded { status, again }) => {
                 self.live().count(trial, status);
                 if trial.is_baseline() && status != Status::Keep {

@@ -54,7 +54,7 @@ impl Engine {
         Ok(Done::Recorded { status: judgement.status, again })
     }
 
-    async fn fetched(&self, trial: &Trial) -> Option<Fetched> {
+    pub(super) async fn fetched(&self, trial: &Trial) -> Option<Fetched> {
         self.executor.fetch(trial.run?).await.ok()
     }
 
@@ -92,6 +92,11 @@ impl Engine {
             against: self.against(trial, standing).await?,
         };
         let mut verdict = judge(&evidence);
+        if trial.repairs > 0 {
+            let times =
+                if trial.repairs == 1 { "once".to_owned() } else { format!("{} times", trial.repairs) };
+            verdict.judgement.reason = format!("{}; it was mended {times}", verdict.judgement.reason);
+        }
         if let Some(note) = &draft.note {
             verdict.judgement.reason = format!("{}; {note}", verdict.judgement.reason);
         }
@@ -233,7 +238,7 @@ impl Engine {
         if in_front {
             live.queue.push_front(trial);
         } else {
-            live.queue.push_back(trial);
+            live.queue_human(trial);
         }
         drop(live);
         self.wake.notify_one();

@@ -35,7 +35,7 @@ impl Engine {
         if let Ok(proposal) = std::fs::read_to_string(self.paths.proposal().with_file_name("run")) {
             strays.push(proposal.trim().to_owned());
         }
-        let killed = tokio::task::block_in_place(|| processes::sweep(&strays));
+        let killed = crate::blocking::here(|| processes::sweep(&strays));
         if killed > 0 {
             tracing::info!(killed, "processes that an earlier runner left behind were ended");
         }
@@ -63,7 +63,7 @@ impl Engine {
 
     fn abandon(&self, trial: &mut Trial) -> Result<(), RunnerError> {
         let runs: Vec<String> = trial.all_runs.iter().map(ToString::to_string).collect();
-        tokio::task::block_in_place(|| processes::sweep(&runs));
+        crate::blocking::here(|| processes::sweep(&runs));
         let event = trial.given_up("it was stopped");
         self.advance(trial, event)?;
         self.drop_draft(trial.id);

@@ -39,7 +39,7 @@ impl Engine {
         // One that an earlier runner left behind would write into the same files.
         let current = self.paths.state.join("setup.run");
         if let Ok(earlier) = std::fs::read_to_string(&current) {
-            tokio::task::block_in_place(|| processes::sweep(&[earlier.trim().to_owned()]));
+            crate::blocking::here(|| processes::sweep(&[earlier.trim().to_owned()]));
         }
         let run = RunId(uuid::Uuid::now_v7());
         paths::write_whole(&current, run.to_string().as_bytes())?;

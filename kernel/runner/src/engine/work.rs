@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use lab::{Direction, Lab, Tag};
 
 use super::draft::Draft;
-use super::{Cause, End, Engine};
+use super::{Cause, End, Engine, Place};
 use crate::RunnerError;
 use crate::history::{BASELINE, Trial};
 use crate::state::State;
@@ -19,6 +19,8 @@ const BROKEN: Duration = Duration::from_secs(1);
 pub(super) enum Next {
     /// Carry this experiment in this slot.
     Start { slot: u32, trial: Box<Trial>, draft: Box<Draft> },
+    /// Have its candidate made.
+    Propose { trial: Box<Trial>, draft: Box<Draft> },
     /// Nothing, until something happens.
     Wait,
     /// Nothing, but look again after a while.
@@ -30,15 +32,19 @@ pub(super) enum Next {
 impl Engine {
     /// Decides what to do next; `busy` where an experiment is on.
     pub(super) async fn next_work(&self, busy: bool) -> Result<Next, RunnerError> {
+        let rule = self.stop_rule();
+        if let Some((reason, cause)) = &rule {
+            if let Some(current) = &mut self.live().current {
+                current.end_with(reason.clone(), *cause);
+            }
+            // No candidate is needed any more.
+            self.closing.send_replace(true);
+        }
         match self.queued().await? {
             Next::Wait => {}
             next => return Ok(next),
         }
-        let rule = self.stop_rule();
         if let Some((reason, cause)) = rule {
-            if let Some(current) = &mut self.live().current {
-                current.end_with(reason.clone(), cause);
-            }
             if busy {
                 return Ok(Next::Wait);
             }
@@ -52,35 +58,58 @@ impl Engine {
 
     /// The next of what is queued, if a slot is free for it.
     async fn queued(&self) -> Result<Next, RunnerError> {
-        let Some((slot, mut trial)) = self.take_queued() else { return Ok(Next::Wait) };
-        let put_back = |trial: Trial| self.live().queue.push_front(trial);
+        let Some((place, mut trial)) = self.take_queued() else { return Ok(Next::Wait) };
+        let put_back = |trial: Trial| {
+            let mut live = self.live();
+            live.free(place, &trial);
+            live.queue.push_front(trial);
+        };
         let draft = match self.draft_of(&trial).await {
             Ok(draft) => draft,
             Err(error) => {
-                self.live().slots[slot] = None;
                 put_back(trial);
                 return self.broken(error);
             }
+        };
+        let Place::Slot(slot) = place else {
+            return Ok(Next::Propose { trial: Box::new(trial), draft: Box::new(draft) });
         };
         let judged_alone = trial.is_baseline() || trial.state == State::Judged || draft.breaks.is_some();
         if !judged_alone && !trial.holds_slot() {
             let standing = self.store.standing(&trial.tag, &draft.epoch).await?;
             if standing.tip.is_none() {
                 // What it is to be compared with comes first.
-                self.live().slots[slot] = None;
                 let (tag, parent) = (trial.tag.clone(), trial.parent.clone());
                 put_back(trial);
                 return self.baseline(&tag, &draft, parent).await;
             }
+            if trial.is_of_loop()
+                && let Some((reason, cause)) = self.rule_of_standing(&draft.lab()?, &standing)
+            {
+                if let Some(current) = &mut self.live().current {
+                    current.end_with(reason, cause);
+                }
+                put_back(trial);
+                return Ok(Next::Retry(Duration::ZERO));
+            }
+            if let Some(tip) = standing.tip.filter(|_| trial.is_of_loop())
+                && !self.follow(&mut trial, &draft, &tip).await?
+            {
+                let mut live = self.live();
+                live.free(place, &trial);
+                live.desk.push(trial.clone());
+                return Ok(Next::Propose { trial: Box::new(trial), draft: Box::new(draft) });
+            }
         }
-        trial.slot = u32::try_from(slot).unwrap_or(0);
+        trial.slot = slot;
         self.live().show(&trial);
         self.live().problem = None;
-        Ok(Next::Start { slot: trial.slot, trial: Box::new(trial), draft: Box::new(draft) })
+        Ok(Next::Start { slot, trial: Box::new(trial), draft: Box::new(draft) })
     }
 
-    /// Takes a queued experiment and a slot for it: its own, where something of it may run there.
-    fn take_queued(&self) -> Option<(usize, Trial)> {
+    /// Takes a queued experiment and a place for it: the slot in which something of it may run, or any that is free;
+    /// the desk, where its candidate is not made yet.
+    fn take_queued(&self) -> Option<(Place, Trial)> {
         let mut live = self.live();
         // A baseline is run alone: everything else waits for what it says.
         let baseline = live.slots.iter().flatten().any(Trial::is_baseline);
@@ -88,6 +117,8 @@ impl Engine {
         let index = live.queue.iter().position(|trial| {
             if !live.may_go_on(trial) {
                 false
+            } else if trial.is_to_be_proposed() {
+                true
             } else if trial.holds_slot() {
                 live.slots.get(trial.slot as usize).is_some_and(Option::is_none)
             } else {
@@ -95,9 +126,13 @@ impl Engine {
             }
         })?;
         let trial = live.queue.remove(index)?;
+        if trial.is_to_be_proposed() {
+            live.desk.push(trial.clone());
+            return Some((Place::Desk, trial));
+        }
         let slot = if trial.holds_slot() { trial.slot as usize } else { free? };
         live.take(slot, &trial);
-        Some((slot, trial))
+        Some((Place::Slot(u32::try_from(slot).unwrap_or(0)), trial))
     }
 
     /// Why the loop ends, if it does.
@@ -120,24 +155,16 @@ impl Engine {
         None
     }
 
-    /// Whether a new experiment may be begun now.
+    /// Whether another candidate may be made now.
     fn may_propose(&self) -> bool {
-        let live = self.live();
-        let Some(current) = &live.current else { return false };
-        let room = current
-            .options
-            .experiments
-            .is_none_or(|planned| current.counts.finished + live.in_flight() < planned);
-        room && !current.paused && !current.stopping && live.free_slot().is_some()
+        let proposer = self.proposer();
+        proposer.is_some_and(|proposer| self.live().may_propose(proposer.ahead(), proposer.at_once()))
     }
 
     /// Begins an experiment of the loop.
     async fn proposal(&self) -> Result<Next, RunnerError> {
-        let Some((tag, proposer, target)) = self.live().current.as_ref().map(|current| {
-            (current.options.tag.clone(), current.options.proposer.clone(), current.options.target)
-        }) else {
-            return Ok(Next::Wait);
-        };
+        let told = self.live().current.as_ref().map(|c| (c.options.tag.clone(), c.options.proposer.clone()));
+        let Some((tag, proposer)) = told else { return Ok(Next::Wait) };
         let base = self.base().await?;
         let draft = match self.draft(&base).await {
             Ok(draft) => draft,
@@ -148,8 +175,7 @@ impl Engine {
             tracing::info!("the program can be read again");
         }
         let standing = self.store.standing(&tag, &draft.epoch).await?;
-        if let Some(rule) = rule_of_standing(&lab, &standing, target, self.crashes()) {
-            let (reason, cause) = rule;
+        if let Some((reason, cause)) = self.rule_of_standing(&lab, &standing) {
             if let Some(current) = &mut self.live().current {
                 current.end_with(reason, cause);
             }
@@ -165,7 +191,8 @@ impl Engine {
             let _one = self.reserving.lock().await;
             self.new_trial(&tag, &proposer, Some(tip.record.candidate.clone())).await?
         };
-        Ok(self.begin_trial(trial, draft))
+        self.live().desk.push(trial.clone());
+        Ok(Next::Propose { trial: Box::new(trial), draft: Box::new(draft) })
     }
 
     /// Begins a baseline, unless something else is on: it is run alone.
@@ -175,7 +202,7 @@ impl Engine {
         draft: &Draft,
         base: Option<lab::CommitId>,
     ) -> Result<Next, RunnerError> {
-        if self.live().slots.iter().any(Option::is_some) {
+        if self.live().slots.iter().any(Option::is_some) || !self.live().desk.is_empty() {
             return Ok(Next::Wait);
         }
         let base = match base {
@@ -202,8 +229,14 @@ impl Engine {
         Next::Start { slot: trial.slot, trial: Box::new(trial), draft: Box::new(draft) }
     }
 
-    fn crashes(&self) -> u32 {
-        self.live().current.as_ref().map_or(0, |current| current.counts.crashes)
+    /// Why the loop ends, by what the ledger says.
+    fn rule_of_standing(&self, lab: &Lab, standing: &Standing) -> Option<(String, Cause)> {
+        let (target, crashes) = {
+            let live = self.live();
+            let current = live.current.as_ref()?;
+            (current.options.target, current.counts.crashes)
+        };
+        rule_of_standing(lab, standing, target, crashes)
     }
 
     /// A program that cannot be read now is no reason to end the night: the loop waits until it can.

@@ -125,7 +125,7 @@ impl Executor for Local {
             lab.caches.iter().chain(&lab.inputs).map(|path| path.trim_end_matches('/').to_owned()).collect();
         self.store.worktree(&tree, candidate, &kept).await?;
         inputs::link(&self.root, &tree, lab)?;
-        tokio::task::block_in_place(|| self.seed_caches(slot, lab))?;
+        crate::blocking::here(|| self.seed_caches(slot, lab))?;
         Ok(tree)
     }
 
@@ -194,7 +194,7 @@ impl Executor for Local {
             if end.is_some() || !living {
                 lock(&self.own).remove(&run);
                 // Where the shim was killed, what it ran may be left.
-                tokio::task::block_in_place(|| processes::sweep(&[run.to_string()]));
+                crate::blocking::here(|| processes::sweep(&[run.to_string()]));
                 return end;
             }
         }

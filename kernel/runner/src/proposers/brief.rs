@@ -34,6 +34,8 @@ pub struct Brief {
     pub steering: Vec<String>,
     /// What is left of the night.
     pub remaining: Remaining,
+    /// What is being tried now, and not known yet.
+    pub trying: Vec<Trying>,
     /// Proposals for this same experiment that were refused, and why.
     pub refused: Vec<String>,
     /// The number of the experiment to be proposed.
@@ -52,9 +54,19 @@ pub struct Brief {
     /// Every candidate of the epoch that was judged, oldest first, with its value where it had one.
     #[serde(skip)]
     pub trials: Vec<(CommitId, Option<f64>)>,
-    /// Candidates that are being tried now.
-    #[serde(skip)]
-    pub in_flight: Vec<CommitId>,
+}
+
+/// An experiment that is on its way.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Trying {
+    /// Its number.
+    pub number: u64,
+    /// What it tries.
+    pub hypothesis: String,
+    /// Its commit.
+    pub candidate: CommitId,
+    /// The commit that it improves on.
+    pub parent: Option<CommitId>,
 }
 
 /// The best experiment so far.
@@ -109,6 +121,7 @@ impl Brief {
             experiments: told(&standing.experiments),
             steering: Vec::new(),
             remaining: Remaining::default(),
+            trying: Vec::new(),
             refused: Vec::new(),
             number: standing.experiments.last().map_or(0, |last| last.record.number + 1),
             seed: 0,
@@ -117,7 +130,6 @@ impl Brief {
             space: lab.space.clone(),
             trials: trials.collect(),
             files,
-            in_flight: Vec::new(),
         }
     }
 

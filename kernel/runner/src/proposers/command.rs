@@ -50,7 +50,7 @@ impl Mark {
 
 impl Drop for Mark {
     fn drop(&mut self) {
-        tokio::task::block_in_place(|| processes::sweep(std::slice::from_ref(&self.0)));
+        crate::blocking::here(|| processes::sweep(std::slice::from_ref(&self.0)));
     }
 }
 
@@ -175,7 +175,7 @@ fn answer(out: &[u8]) -> Answer {
 
 #[async_trait]
 impl Proposer for CommandProposer {
-    async fn propose(&mut self, brief: &Brief, cost: &mut Cost) -> Result<Proposal, ProposeError> {
+    async fn propose(&self, brief: &Brief, cost: &mut Cost) -> Result<Proposal, ProposeError> {
         let failed = |e: crate::RunnerError| ProposeError::Failed(e.to_string());
         self.store.worktree(&self.folder, &brief.parent, &[]).await.map_err(failed)?;
         let mark = Mark::new(&self.folder)?;

@@ -3,6 +3,7 @@
 //! A proposer is told everything in a [`Brief`] each time and keeps nothing that could not be made
 //! again from it, so that a runner that was killed goes on where it was.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -25,7 +26,7 @@ use search::Search;
 use crate::Host;
 use crate::store::Store;
 
-pub use brief::{Best, Brief, Remaining};
+pub use brief::{Best, Brief, Remaining, Trying};
 pub use lookup::{Lookup, NoLookup};
 
 /// Reads a file of a commit; `None` where the commit has no such file.
@@ -40,6 +41,19 @@ pub struct Proposal {
     pub hypothesis: String,
     /// What a person should know about how it was made, such as changes that were dropped.
     pub note: Option<String>,
+}
+
+/// What became of a candidate that failed.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// What it tried.
+    pub hypothesis: String,
+    /// What happened, in a few words.
+    pub what: String,
+    /// The end of what it printed.
+    pub log: String,
+    /// Its editable files, by path.
+    pub files: BTreeMap<String, Vec<u8>>,
 }
 
 /// Why there is no proposal.
@@ -61,10 +75,32 @@ pub enum ProposeError {
 
 /// What makes candidates.
 #[async_trait]
-pub trait Proposer: Send {
+pub trait Proposer: Send + Sync {
     /// Makes one candidate for the brief. What that costs is added to `cost` as it is spent, so that it is known
     /// also where nothing comes of it.
-    async fn propose(&mut self, brief: &Brief, cost: &mut Cost) -> Result<Proposal, ProposeError>;
+    async fn propose(&self, brief: &Brief, cost: &mut Cost) -> Result<Proposal, ProposeError>;
+
+    /// Mends a candidate that failed, where the mistake is an easy one. `None` where it would rather not; the edits are
+    /// those of the failed candidate.
+    async fn repair(
+        &self,
+        _brief: &Brief,
+        _failure: &Failure,
+        _cost: &mut Cost,
+    ) -> Result<Option<Proposal>, ProposeError> {
+        Ok(None)
+    }
+
+    /// Whether a candidate is worth making while another one runs, before it is known what comes of that. It is for
+    /// whoever takes long enough that a slot would have to wait.
+    fn ahead(&self) -> bool {
+        true
+    }
+
+    /// How many candidates it can make at once.
+    fn at_once(&self) -> usize {
+        1
+    }
 }
 
 /// What a proposer may be made of.
@@ -80,10 +116,10 @@ impl Means {
     ///
     /// # Errors
     /// Why it cannot be, in a sentence.
-    pub(crate) fn proposer(&self, name: &str, max_cost: Option<f64>) -> Result<Box<dyn Proposer>, String> {
+    pub(crate) fn proposer(&self, name: &str, max_cost: Option<f64>) -> Result<Arc<dyn Proposer>, String> {
         match name.split_once(':') {
-            None if name == "search" => Ok(Box::new(Search::new(self.store.reader()))),
-            Some(("command", program)) if !program.trim().is_empty() => Ok(Box::new(CommandProposer::new(
+            None if name == "search" => Ok(Arc::new(Search::new(self.store.reader()))),
+            Some(("command", program)) if !program.trim().is_empty() => Ok(Arc::new(CommandProposer::new(
                 program,
                 self.proposal.clone(),
                 self.store.clone(),
@@ -97,7 +133,7 @@ impl Means {
         }
     }
 
-    fn model(&self, name: &str, max_cost: Option<f64>) -> Result<Box<dyn Proposer>, String> {
+    fn model(&self, name: &str, max_cost: Option<f64>) -> Result<Arc<dyn Proposer>, String> {
         let name: ModelName = name.parse().map_err(|error: models::ModelError| error.to_string())?;
         let file = &self.host.prices;
         // A table that is not there is an empty one.
@@ -114,6 +150,6 @@ impl Means {
         let (key, url) = (variable(name.key_variable()).map(Key::new), variable(name.url_variable()));
         let client = Client::new(name, key, url, Settings::default()).map_err(|error| error.to_string())?;
         let lookup = Arc::clone(&self.host.lookup);
-        Ok(Box::new(ModelProposer::new(client, price, lookup, self.store.differ())))
+        Ok(Arc::new(ModelProposer::new(client, price, lookup, self.store.differ())))
     }
 }

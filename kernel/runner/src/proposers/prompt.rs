@@ -6,13 +6,13 @@
 //! Whatever experiments, files and models wrote is fenced, for it is data: a log that says "ignore your instructions"
 //! must not be obeyed. No fence can be closed from within, for it is longer than any run of backticks in it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use lab::value::{format_delta, format_value};
 use lab::{CommitId, Direction, Experiment, Seconds, Status};
 
-use super::{Brief, Remaining};
+use super::{Brief, Failure, Remaining};
 
 /// How many tokens a brief may have, where nobody says otherwise.
 pub const TOKENS: usize = 24_000;
@@ -41,9 +41,21 @@ pub fn render(brief: &Brief, diff: Diff<'_>, tokens: usize) -> String {
     page.section("What is left", &left(&brief.remaining));
     let steering = brief.steering.iter().rev().map(|text| format!("- {}", line(text)));
     page.list("What the researcher said, newest first", steering, 0.2);
-    page.files(brief, (tokens as f64 * FILES) as usize * BYTES);
+    let title = match &brief.best {
+        Some(best) => format!("The files of experiment {}, the best so far", best.number),
+        None => "The files".to_owned(),
+    };
+    page.files(&title, brief, &brief.files, (tokens as f64 * FILES) as usize * BYTES);
     page.list("Refused just now; propose something else", brief.refused.iter().map(|why| data(why)), 0.3);
 
+    let trying = brief.trying.iter().map(|it| {
+        let changes = it.parent.as_ref().and_then(|parent| diff(parent, &it.candidate));
+        let changes =
+            changes.as_deref().map(|changes| changed(changes).take(DIFF).collect::<Vec<_>>().join("\n"));
+        let body = format!("{}\n{}", line(&it.hypothesis), changes.unwrap_or_default());
+        format!("Experiment {}:\n{}", it.number, data(&body))
+    });
+    page.list("What is being tried now, and not known yet; propose something else", trying, 0.3);
     let kept = brief.experiments.iter().rev().filter(|experiment| experiment.record.status == Status::Keep);
     let (failed, tried): (Vec<_>, Vec<_>) = brief
         .experiments
@@ -56,6 +68,19 @@ pub fn render(brief: &Brief, diff: Diff<'_>, tokens: usize) -> String {
     page.list("What was tried and not kept, newest first", tried.iter().map(|it| told(it, diff)), 0.5);
     page.list("What failed, newest first", failed.iter().map(|it| told(it, diff)), 0.5);
     page.list("Lines that were tried and rejected", lines.iter().map(|line| data(line)), 0.8);
+    page.text
+}
+
+/// Writes down what became of a candidate that failed, for whoever is to mend it.
+pub fn failed(brief: &Brief, failure: &Failure, tokens: usize) -> String {
+    let mut page = Page { text: String::new(), left: tokens };
+    let title = format!("Experiment {} has failed", brief.number);
+    page.section(
+        &title,
+        &format!("It tried:\n{}What happened: {}\n", data(&failure.hypothesis), line(&failure.what)),
+    );
+    page.section("The end of what it printed", &data(&fit(&failure.log, tokens / 4 * BYTES)));
+    page.files("The files as it left them", brief, &failure.files, tokens / 2 * BYTES);
     page.text
 }
 
@@ -95,19 +120,15 @@ impl Page {
         self.section(title, &text);
     }
 
-    fn files(&mut self, brief: &Brief, bytes: usize) {
-        let share = bytes / brief.files.len().max(1);
+    fn files(&mut self, title: &str, brief: &Brief, files: &BTreeMap<String, Vec<u8>>, bytes: usize) {
+        let share = bytes / files.len().max(1);
         let mut text = format!("You may change: {}\n", brief.editable.join(", "));
-        for (path, content) in &brief.files {
+        for (path, content) in files {
             let content = String::from_utf8_lossy(content);
             let language = path.rsplit_once('.').map_or("", |(_, language)| language);
             let _ = write!(text, "\n`{path}`:\n{}", fenced(&fit(&content, share), language));
         }
-        let title = match &brief.best {
-            Some(best) => format!("The files of experiment {}, the best so far", best.number),
-            None => "The files".to_owned(),
-        };
-        self.section(&title, &text);
+        self.section(title, &text);
     }
 }
 

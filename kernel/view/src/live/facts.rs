@@ -53,6 +53,19 @@ pub(super) struct Slot {
     pub(super) last: Vec<(String, String)>,
 }
 
+/// The slots, and what is being proposed for them meanwhile.
+fn slots(live: &Live<'_>) -> Vec<Slot> {
+    let ahead = live.status.ahead.iter().map(|ahead| Slot {
+        name: format!("experiment {}", ahead.experiment),
+        phase: "proposing".to_owned(),
+        share: None,
+        time: duration(ahead.elapsed),
+        hypothesis: None,
+        last: Vec::new(),
+    });
+    live.status.slots.iter().map(|slot| self::slot(slot, live)).chain(ahead).collect()
+}
+
 impl<'a> Facts<'a> {
     pub(super) fn of(live: &Live<'a>) -> Self {
         let (status, experiments) = (live.status, live.experiments);
@@ -71,7 +84,7 @@ impl<'a> Facts<'a> {
             time: live.now.strftime("%Y-%m-%d %H:%M:%S %Z").to_string(),
             night: if idle { Vec::new() } else { night(live) },
             gains,
-            slots: status.slots.iter().filter(|_| !idle).map(|slot| self::slot(slot, live)).collect(),
+            slots: if idle { Vec::new() } else { slots(live) },
             curve: live.curve.as_ref().and_then(curve),
             last: experiments.iter().rev().take(JUDGEMENTS).collect(),
             standing,

@@ -36,6 +36,7 @@ pub(super) fn status() -> LoopStatus {
                 ("lr".to_owned(), 0.0003),
             ]),
         }],
+        ahead: Vec::new(),
         cost: Cost { usd: 1.25, input_tokens: 120_000, output_tokens: 4000 },
         problem: None,
         ended: None,
@@ -80,6 +81,17 @@ fn a_running_night() {
     for dropped in ["<svg", "<style", "<script", "var(--", "rgb(", "flex", "class="] {
         assert!(!html.contains(dropped), "{dropped}");
     }
+}
+
+#[test]
+fn a_candidate_is_made_while_another_runs() {
+    let (mut status, metric) = (status(), metric());
+    status.ahead.push(lab::status::Ahead { experiment: 18, elapsed: Seconds(42.0) });
+    let text = crate::live(&view(&status, &ledger(17), &metric)).text().to_owned();
+    assert!(
+        text.contains("experiment 17 · running") && text.contains("experiment 18 · proposing  42.0s"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! It is given the brief ([`prompt`]), may look things up, and answers with a hypothesis and a change
 //! ([`answer`]). An answer that cannot be applied goes back once with what is wrong with it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -10,7 +11,7 @@ use lab::{Cost, Lab};
 use models::{Client, Conversation, Fault, ModelError, Price, ToolCall, ToolResult, Turn};
 
 use super::command::one_line;
-use super::{Brief, Lookup, Proposal, ProposeError, Proposer, prompt};
+use super::{Brief, Failure, Lookup, Proposal, ProposeError, Proposer, prompt};
 use crate::store::ReadDiff;
 
 mod answer;
@@ -18,10 +19,18 @@ mod answer;
 use answer::Answer;
 
 const SYSTEM: &str = include_str!("system.md");
+/// What a model is asked when a candidate has failed.
+const REPAIR: &str = "# Your turn\n\nIf the mistake is an easy one (a name, a shape, a missing import), mend it: the \
+    same idea is tried again as the same experiment. Answer in the usual form; your blocks are applied to the files as \
+    they stand above. If the idea itself does not work, answer with the one line GIVE UP.\n";
+/// The answer of a model that would not.
+const GIVE_UP: &str = "GIVE UP";
 /// How often a model may look things up before it has to answer.
 const ROUNDS: usize = 12;
 /// How often an answer may be mended.
 const REPAIRS: usize = 1;
+/// How many questions may be open at once.
+const AT_ONCE: usize = 4;
 /// Tokens of the tools and of the protocol that no text counts.
 const OVERHEAD: usize = 500;
 
@@ -66,6 +75,46 @@ impl ModelProposer {
         Err(ProposeError::Failed(format!("{} only looked things up and did not answer", self.client.name())))
     }
 
+    /// The change that the model answers with, to `files`; `None` where it gives up. An answer that cannot be used
+    /// goes back with what is wrong with it.
+    async fn answer(
+        &self,
+        talk: &mut Conversation,
+        brief: &Brief,
+        files: &BTreeMap<String, Vec<u8>>,
+        cost: &mut Cost,
+    ) -> Result<Option<Proposal>, ProposeError> {
+        let lab = Lab { editable: brief.editable.clone(), ..Lab::default() };
+        let editable = lab.editable();
+        let mut why = String::new();
+        for _ in 0..=REPAIRS {
+            let turn = self.say(talk, brief.remaining.usd, cost).await?;
+            if turn.text.lines().any(|line| line.trim() == GIVE_UP) {
+                return Ok(None);
+            }
+            let read = Answer::parse(&turn.text)
+                .and_then(|answer| Ok((answer.apply(files, &|path| editable.contains(path))?, answer)));
+            match read {
+                Ok((applied, _)) if applied.edits.is_empty() => why = applied.nothing(),
+                Ok((applied, answer)) => {
+                    return Ok(Some(Proposal {
+                        hypothesis: one_line(&answer.hypothesis),
+                        note: applied.note(),
+                        edits: applied.edits,
+                    }));
+                }
+                Err(error) => why = error,
+            }
+            if turn.stop == models::Stop::Length {
+                why.push_str(" (the answer was cut: it was too long)");
+            }
+            talk.ask(format!(
+                "Your answer cannot be used: {why}.\n\nAnswer again, in full and in the same form."
+            ));
+        }
+        Err(ProposeError::Failed(format!("the answer of {} cannot be used: {why}", self.client.name())))
+    }
+
     async fn look_up(&self, call: &ToolCall, last: bool) -> ToolResult {
         let found = match &call.arguments {
             _ if last => Err("that was enough: answer now".to_owned()),
@@ -106,38 +155,31 @@ impl ModelProposer {
 
 #[async_trait]
 impl Proposer for ModelProposer {
-    async fn propose(&mut self, brief: &Brief, cost: &mut Cost) -> Result<Proposal, ProposeError> {
-        let page = tokio::task::block_in_place(|| {
+    fn at_once(&self) -> usize {
+        AT_ONCE
+    }
+
+    async fn propose(&self, brief: &Brief, cost: &mut Cost) -> Result<Proposal, ProposeError> {
+        let page = crate::blocking::here(|| {
             prompt::render(brief, &|parent, candidate| (self.diff)(parent, candidate), prompt::TOKENS)
         });
         let mut talk = Conversation::new(SYSTEM, self.lookup.tools());
         talk.ask(format!("{page}# Your turn\n\nPropose experiment {}.\n", brief.number));
-        let lab = Lab { editable: brief.editable.clone(), ..Lab::default() };
-        let editable = lab.editable();
-        let mut why = String::new();
-        for _ in 0..=REPAIRS {
-            let turn = self.say(&mut talk, brief.remaining.usd, cost).await?;
-            let read = Answer::parse(&turn.text).and_then(|answer| {
-                Ok((answer.apply(&brief.files, &|path| editable.contains(path))?, answer))
-            });
-            match read {
-                Ok((applied, _)) if applied.edits.is_empty() => why = applied.nothing(),
-                Ok((applied, answer)) => {
-                    return Ok(Proposal {
-                        hypothesis: one_line(&answer.hypothesis),
-                        note: applied.note(),
-                        edits: applied.edits,
-                    });
-                }
-                Err(error) => why = error,
-            }
-            if turn.stop == models::Stop::Length {
-                why.push_str(" (the answer was cut: it was too long)");
-            }
-            talk.ask(format!(
-                "Your answer cannot be used: {why}.\n\nAnswer again, in full and in the same form."
-            ));
+        let files = brief.files.clone();
+        match self.answer(&mut talk, brief, &files, cost).await? {
+            Some(proposal) => Ok(proposal),
+            None => Err(ProposeError::Nothing(format!("{} gives up", self.client.name()))),
         }
-        Err(ProposeError::Failed(format!("the answer of {} cannot be used: {why}", self.client.name())))
+    }
+
+    async fn repair(
+        &self,
+        brief: &Brief,
+        failure: &Failure,
+        cost: &mut Cost,
+    ) -> Result<Option<Proposal>, ProposeError> {
+        let mut talk = Conversation::new(SYSTEM, self.lookup.tools());
+        talk.ask(format!("{}{REPAIR}", prompt::failed(brief, failure, prompt::TOKENS)));
+        self.answer(&mut talk, brief, &failure.files, cost).await
     }
 }

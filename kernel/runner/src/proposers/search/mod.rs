@@ -24,6 +24,7 @@
 //! and the same ledger, seed and number give the same proposal.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
 use lab::{CommitId, Cost};
@@ -43,6 +44,7 @@ pub use literal::{Literal, Value};
 pub use optimizer::Optimizer;
 
 use super::{Brief, Proposal, ProposeError, Proposer, ReadFile};
+use crate::blocking;
 
 /// How many of the latest trials the optimizer learns from.
 const MEMORY: usize = 400;
@@ -58,7 +60,7 @@ type Values = HashMap<(String, String), Value>;
 pub struct Search {
     read: ReadFile,
     /// What was read of each candidate: small, where its files would not be.
-    known: HashMap<CommitId, Values>,
+    known: Mutex<HashMap<CommitId, Values>>,
 }
 
 /// One constant of one file.
@@ -73,7 +75,7 @@ pub struct Parameter {
 impl Search {
     /// A search that reads earlier candidates by `read`.
     pub fn new(read: ReadFile) -> Self {
-        Self { read, known: HashMap::new() }
+        Self { read, known: Mutex::default() }
     }
 
     /// Every constant of the files, those that stay among them; `declared` is what the program says of
@@ -98,8 +100,10 @@ impl Search {
         ))
     }
 
-    fn values(&mut self, commit: &CommitId, paths: &[String]) -> &Values {
-        if !self.known.contains_key(commit) {
+    /// The values of a candidate's constants, in the order of `parameters`.
+    fn point(&self, commit: &CommitId, paths: &[String], parameters: &[Parameter]) -> Vec<Option<Value>> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let values = known.entry(commit.clone()).or_insert_with(|| {
             let mut values = Values::new();
             for path in paths {
                 let Some(text) = (self.read)(commit, path).and_then(|bytes| String::from_utf8(bytes).ok())
@@ -111,21 +115,27 @@ impl Search {
                     values.insert((path.clone(), constant.name), constant.literal.value);
                 }
             }
-            self.known.insert(commit.clone(), values);
-        }
-        &self.known[commit]
+            values
+        });
+        let name = |p: &Parameter| (p.path.clone(), p.constant.name.clone());
+        parameters.iter().map(|p| values.get(&name(p)).cloned()).collect()
     }
 }
 
 #[async_trait]
 impl Proposer for Search {
-    async fn propose(&mut self, brief: &Brief, _cost: &mut Cost) -> Result<Proposal, ProposeError> {
-        tokio::task::block_in_place(|| self.search(brief))
+    async fn propose(&self, brief: &Brief, _cost: &mut Cost) -> Result<Proposal, ProposeError> {
+        blocking::here(|| self.search(brief))
+    }
+
+    /// It takes no time, and knows more after each run.
+    fn ahead(&self) -> bool {
+        false
     }
 }
 
 impl Search {
-    fn search(&mut self, brief: &Brief) -> Result<Proposal, ProposeError> {
+    fn search(&self, brief: &Brief) -> Result<Proposal, ProposeError> {
         let mut parameters = Self::space(&brief.files, &brief.space).map_err(ProposeError::Over)?;
         parameters.retain(|parameter| !parameter.constant.domain.is_fixed());
         let paths: Vec<String> = brief.files.keys().cloned().collect();
@@ -133,13 +143,9 @@ impl Search {
         let best: Vec<f64> =
             parameters.iter().map(|p| p.constant.domain.place(&p.constant.literal.value)).collect();
 
-        let mut point = |commit: &CommitId| -> Vec<Option<Value>> {
-            let values = self.values(commit, &paths);
-            let name = |p: &Parameter| (p.path.clone(), p.constant.name.clone());
-            parameters.iter().map(|p| values.get(&name(p)).cloned()).collect()
-        };
+        let point = |commit: &CommitId| self.point(commit, &paths, &parameters);
         let judged: Vec<_> = brief.trials.iter().map(|(commit, value)| (point(commit), *value)).collect();
-        let pending: Vec<_> = brief.in_flight.iter().map(point).collect();
+        let pending: Vec<_> = brief.trying.iter().map(|trying| point(&trying.candidate)).collect();
         let place = |point: &Vec<Option<Value>>| -> Vec<f64> {
             let place = |(value, domain): (&Option<Value>, &Domain)| {
                 value

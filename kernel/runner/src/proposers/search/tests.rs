@@ -180,6 +180,7 @@ fn brief(text: &str, trials: Vec<(CommitId, Option<f64>)>, number: u64) -> Brief
         experiments: Vec::new(),
         steering: Vec::new(),
         remaining: Remaining::default(),
+        trying: Vec::new(),
         refused: Vec::new(),
         number,
         seed: 7,
@@ -188,7 +189,6 @@ fn brief(text: &str, trials: Vec<(CommitId, Option<f64>)>, number: u64) -> Brief
         space: BTreeMap::new(),
         files: BTreeMap::from([("a.rs".to_owned(), text.as_bytes().to_vec())]),
         trials,
-        in_flight: Vec::new(),
     }
 }
 
