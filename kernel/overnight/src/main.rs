@@ -7,6 +7,7 @@ mod grammar;
 mod kernel;
 mod log;
 mod lookup;
+mod mcp;
 mod service;
 mod session;
 mod setup;
@@ -67,6 +68,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         CliCommand::Runner => return service::runner(folder),
         CliCommand::Shim { folder } => return Ok(service::shim(&folder)),
         CliCommand::Prelude => service::prelude()?,
+        CliCommand::Mcp => service::mcp(folder)?,
         CliCommand::CellsWorker => service::cells(),
     }
     Ok(ExitCode::Done)

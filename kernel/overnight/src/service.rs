@@ -11,7 +11,7 @@ use runner::{Begin, Client, Host, Paths, Variables};
 use crate::failure::{ExitCode, Failure};
 use crate::lookup::Commands;
 use crate::session::{Session, cache_home, private_folder};
-use crate::{env, kernel, log, runtime, session};
+use crate::{env, kernel, log, mcp, runtime, session};
 
 /// Runs as a Jupyter kernel until the client shuts it down or the parent dies.
 pub(crate) fn kernel(connection_file: &Path, folder: PathBuf) -> Result<(), Failure> {
@@ -69,6 +69,14 @@ pub(crate) fn runner(folder: PathBuf) -> Result<ExitCode, Failure> {
 /// Runs one job in its folder.
 pub(crate) fn shim(folder: &Path) -> ExitCode {
     ExitCode::from_number(runner::shim::run(folder).try_into().unwrap_or(1))
+}
+
+/// Answers coding agents about the lab until they go.
+pub(crate) fn mcp(folder: PathBuf) -> Result<(), Failure> {
+    let lookup = Commands::new(Session::new(folder, false));
+    let (input, output) = (std::io::stdin().lock(), std::io::stdout().lock());
+    let served = runtime()?.block_on(mcp::serve(&lookup, input, output));
+    served.map_err(|error| Failure::new(format!("the agent cannot be answered: {error}")))
 }
 
 /// Compiles and runs Rust cells for a kernel.

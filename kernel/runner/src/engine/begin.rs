@@ -201,8 +201,12 @@ impl Engine {
         if options.proposer == "search" {
             Search::space(&files, &lab.space).map_err(refuse)?;
         }
-        let means =
-            Means { host: self.host.clone(), store: self.store.clone(), proposal: self.paths.proposal() };
+        let means = Means {
+            host: self.host.clone(),
+            store: self.store.clone(),
+            proposal: self.paths.proposal(),
+            program: self.paths.program.clone(),
+        };
         let proposer = means.proposer(&options.proposer, options.max_cost).map_err(refuse)?;
         *self.proposer.lock().unwrap_or_else(PoisonError::into_inner) = Some(proposer);
         Ok(())

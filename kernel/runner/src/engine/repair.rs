@@ -30,7 +30,13 @@ impl Engine {
         let log = self.fetched(trial).await.map(|fetched| fetched.log).unwrap_or_default();
         let log = String::from_utf8_lossy(&log[log.len().saturating_sub(LOG)..]).into_owned();
         let files = self.store.editable_files(&candidate, &lab).await?;
-        let failure = Failure { hypothesis: trial.hypothesis.clone(), what: what.clone(), log, files };
+        let failure = Failure {
+            candidate: candidate.clone(),
+            hypothesis: trial.hypothesis.clone(),
+            what: what.clone(),
+            log,
+            files,
+        };
         let brief = self.brief(trial, draft, &[]).await?;
         let mended = tokio::select! {
             mended = proposer.repair(&brief, &failure, &mut trial.cost) => mended,

@@ -5,20 +5,20 @@
 //! {"usd", "input_tokens", "output_tokens"}` where it knows). Exit 0 with no change means that it has
 //! nothing to propose. What it changes elsewhere is dropped, and said.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use lab::{Cost, Lab};
-use ledger::Edit;
+use lab::Cost;
 use serde::Deserialize;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
 
+use super::worktree::{Changes, Mark};
 use super::{Brief, Proposal, ProposeError, Proposer};
 use crate::environment::Variables;
-use crate::processes::{self, MARK};
+use crate::processes::MARK;
 use crate::store::Store;
 
 /// How long one proposal may take.
@@ -33,25 +33,6 @@ pub struct CommandProposer {
     store: Store,
     variables: Variables,
     timeout: Duration,
-}
-
-/// The mark of everything that one proposal starts. What is left of it is killed when the proposal
-/// ends, in whatever way: it could go on editing. It is also written to a file, for the next runner.
-struct Mark(String);
-
-impl Mark {
-    fn new(folder: &Path) -> Result<Self, ProposeError> {
-        let mark = uuid::Uuid::now_v7().to_string();
-        crate::paths::write_whole(&folder.with_file_name("run"), mark.as_bytes())
-            .map_err(|e| ProposeError::Failed(e.to_string()))?;
-        Ok(Self(mark))
-    }
-}
-
-impl Drop for Mark {
-    fn drop(&mut self) {
-        crate::blocking::here(|| processes::sweep(std::slice::from_ref(&self.0)));
-    }
 }
 
 /// What it may print.
@@ -111,34 +92,6 @@ impl CommandProposer {
         }
         Ok(answer(&out))
     }
-
-    /// What was changed: edits of editable files, and the paths of other changes.
-    async fn changes(&self, brief: &Brief, lab: &Lab) -> Result<(Vec<Edit>, Vec<String>), ProposeError> {
-        let failed = |e: std::io::Error| ProposeError::Failed(format!("its changes could not be read: {e}"));
-        let status = Command::new("git")
-            .args(["status", "--porcelain=v1", "-z", "--untracked-files=all", "--no-renames"])
-            .current_dir(&self.folder)
-            .stdin(Stdio::null())
-            .output()
-            .await
-            .map_err(failed)?;
-        if !status.status.success() {
-            return Err(ProposeError::Failed(String::from_utf8_lossy(&status.stderr).into_owned()));
-        }
-        let (mut edits, mut dropped) = (Vec::new(), Vec::new());
-        for entry in status.stdout.split(|b| *b == 0).filter(|entry| entry.len() > 3) {
-            let path = String::from_utf8_lossy(&entry[3..]).into_owned();
-            if !lab.is_editable(&path) {
-                dropped.push(path);
-                continue;
-            }
-            let content = read_file(&self.folder.join(&path)).map_err(failed)?;
-            if content.as_ref() != brief.files.get(&path) {
-                edits.push(Edit { path, content });
-            }
-        }
-        Ok((edits, dropped))
-    }
 }
 
 async fn read(pipe: Option<impl tokio::io::AsyncRead + Unpin>) -> Vec<u8> {
@@ -149,16 +102,6 @@ async fn read(pipe: Option<impl tokio::io::AsyncRead + Unpin>) -> Vec<u8> {
         let _ = tokio::io::copy(&mut pipe, &mut tokio::io::sink()).await;
     }
     bytes
-}
-
-/// A regular file's content; `None` where it was deleted. A link is not followed out of the folder.
-fn read_file(path: &Path) -> std::io::Result<Option<Vec<u8>>> {
-    match path.symlink_metadata() {
-        Ok(file) if file.is_file() => std::fs::read(path).map(Some),
-        Ok(_) => Err(std::io::Error::other(format!("{} is not a regular file", path.display()))),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(e) => Err(e),
-    }
 }
 
 /// The last JSON object that it printed, on a line of its own or over the whole output.
@@ -183,28 +126,9 @@ impl Proposer for CommandProposer {
         drop(mark);
         let answer = answer?;
         *cost += answer.cost.unwrap_or_default();
-        let lab = Lab { editable: brief.editable.clone(), ..Lab::parse("").map_err(|e| failed(e.into()))? };
-        let (edits, dropped) = self.changes(brief, &lab).await?;
-        let note = (!dropped.is_empty()).then(|| {
-            let shown: Vec<&str> = dropped.iter().take(5).map(String::as_str).collect();
-            let more = dropped.len().saturating_sub(5);
-            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-            format!("changes outside the editable files were dropped: {}{more}", shown.join(", "))
-        });
-        if edits.is_empty() {
-            let note = note.map(|note| format!(" ({note})")).unwrap_or_default();
-            return Err(ProposeError::Nothing(format!("`{}` changed no editable file{note}", self.program)));
-        }
-        let paths: Vec<&str> = edits.iter().map(|edit| edit.path.as_str()).collect();
-        let hypothesis = answer.hypothesis.unwrap_or_else(|| format!("changes {}", paths.join(", ")));
-        Ok(Proposal { hypothesis: one_line(&hypothesis), edits, note })
+        let changes = Changes::of(&self.folder, brief).await?;
+        changes.proposal(&format!("`{}`", self.program), answer.hypothesis)
     }
-}
-
-/// A hypothesis stands on one line of tables and commit messages.
-pub(super) fn one_line(text: &str) -> String {
-    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    if text.chars().count() > 500 { text.chars().take(499).chain(['…']).collect() } else { text }
 }
 
 #[cfg(test)]
@@ -218,6 +142,5 @@ mod tests {
         assert_eq!(hypothesis("thinking…\n{\"hypothesis\": \"b\"}\ndone\n").as_deref(), Some("b"));
         assert_eq!(hypothesis("{\n \"hypothesis\": \"c\"\n}\n").as_deref(), Some("c"));
         assert_eq!(hypothesis("nothing"), None);
-        assert_eq!(one_line(" two\nlines "), "two lines");
     }
 }

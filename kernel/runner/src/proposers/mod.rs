@@ -12,13 +12,16 @@ use lab::{CommitId, Cost};
 use ledger::Edit;
 use models::{Client, Key, ModelName, Prices, Settings};
 
+mod agent;
 mod brief;
 pub mod command;
 mod lookup;
 mod model;
 pub mod prompt;
 pub mod search;
+mod worktree;
 
+use agent::AgentProposer;
 use command::CommandProposer;
 use model::ModelProposer;
 use search::Search;
@@ -46,6 +49,8 @@ pub struct Proposal {
 /// What became of a candidate that failed.
 #[derive(Clone, Debug)]
 pub struct Failure {
+    /// Its commit.
+    pub candidate: CommitId,
     /// What it tried.
     pub hypothesis: String,
     /// What happened, in a few words.
@@ -109,6 +114,8 @@ pub(crate) struct Means {
     pub(crate) store: Store,
     /// The worktree in which programs edit.
     pub(crate) proposal: PathBuf,
+    /// This program.
+    pub(crate) program: PathBuf,
 }
 
 impl Means {
@@ -127,8 +134,15 @@ impl Means {
                 command::TIMEOUT,
             ))),
             Some(("anthropic" | "openai", _)) => self.model(name, max_cost),
+            Some(("acp", agent)) => Ok(Arc::new(AgentProposer::new(agent::Given {
+                name: agent.to_owned(),
+                variables: self.host.variables.clone(),
+                store: self.store.clone(),
+                folder: self.proposal.clone(),
+                program: self.program.clone(),
+            })?)),
             _ => Err("there is no such proposer; use `search`, `anthropic:MODEL`, `openai:MODEL`, \
-                      `openai:MODEL@URL` or `command:PROGRAM`"
+                      `openai:MODEL@URL`, `acp:AGENT` or `command:PROGRAM`"
                 .to_owned()),
         }
     }

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use lab::{Cost, Lab};
 use models::{Client, Conversation, Fault, ModelError, Price, ToolCall, ToolResult, Turn};
 
-use super::command::one_line;
+use super::worktree::one_line;
 use super::{Brief, Failure, Lookup, Proposal, ProposeError, Proposer, prompt};
 use crate::store::ReadDiff;
 

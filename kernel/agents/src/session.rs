@@ -1,0 +1,52 @@
+//! An agent that is kept over questions: one that died or hangs is started anew.
+
+use std::time::Duration;
+
+use crate::{Agent, AgentError, Spec, Turn};
+
+/// A conversation with an agent.
+#[derive(Debug)]
+pub struct Session {
+    spec: Spec,
+    agent: Option<Agent>,
+}
+
+impl Session {
+    /// One that begins with the first question.
+    pub fn new(spec: Spec) -> Self {
+        Self { spec, agent: None }
+    }
+
+    /// Forgets what was said: the next question is the first of a new session.
+    pub fn forget(&mut self) {
+        self.agent = None;
+    }
+
+    /// Asks. An agent that has died since its last turn is started once more. Dropping the future ends the agent.
+    ///
+    /// # Errors
+    /// As [`Agent::start`] and [`Agent::ask`].
+    pub async fn ask(&mut self, text: &str, limit: Duration) -> Result<Turn, AgentError> {
+        let kept = self.agent.is_some();
+        match self.once(text, limit).await {
+            Err(AgentError::Ended(_)) if kept => self.once(text, limit).await,
+            answer => answer,
+        }
+    }
+
+    async fn once(&mut self, text: &str, limit: Duration) -> Result<Turn, AgentError> {
+        let mut agent = match self.agent.take() {
+            Some(agent) => agent,
+            None => Agent::start(&self.spec).await?,
+        };
+        let answer = agent.ask(text, limit).await;
+        let keep = match &answer {
+            Ok(_) | Err(AgentError::Refused { .. }) => true,
+            // It ended its turn when it was told to: the session goes on.
+            Err(AgentError::Hung { turn, .. }) => !turn.stop.is_empty(),
+            Err(_) => false,
+        };
+        self.agent = Some(agent).filter(|_| keep);
+        answer
+    }
+}
