@@ -28,7 +28,12 @@ pub(crate) fn frame(entries: &[&Entry], numbers: &HashMap<ExperimentId, u64>) ->
 
 fn words(event: &Event) -> Option<&str> {
     match event {
-        Event::Steered { text } | Event::Noted { text, .. } => Some(text),
+        Event::Steered { text, .. }
+        | Event::Noted { text, .. }
+        | Event::Idea { text, .. }
+        | Event::IdeaMoved { text, .. }
+        | Event::Hooked { text, .. } => Some(text),
+        Event::Vetoed { pattern, .. } => Some(pattern),
         Event::LoopEnded { reason, .. }
         | Event::NotProposed { reason, .. }
         | Event::Repaired { reason, .. }

@@ -99,6 +99,11 @@ impl Recording {
 }
 
 impl Io {
+    /// The number of its cell: the one in `In [n]`, from 1.
+    pub fn execution_count(&self) -> u32 {
+        self.shared.execution_count
+    }
+
     /// Where the cell of `request` writes.
     pub(crate) fn new(
         kernel: &Arc<Kernel>,

@@ -185,6 +185,62 @@ pub enum Event {
     Steered {
         /// What.
         text: String,
+        /// The number of the notebook's cell that said it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cell: Option<u32>,
+    },
+    /// An idea to be tried some time.
+    Idea {
+        /// What to try, in a sentence; it is also what the idea is known by.
+        text: String,
+        /// The proposer that left it for later; `None` for a person's.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        proposer: Option<String>,
+        /// Whether it comes before all others.
+        #[serde(default)]
+        now: bool,
+        /// The number of the notebook's cell that said it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cell: Option<u32>,
+    },
+    /// An idea went to the front, was struck out, or was tried.
+    IdeaMoved {
+        /// The idea's text.
+        text: String,
+        /// Where it is now.
+        to: IdeaPlace,
+        /// The experiment that tried it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        experiment: Option<ExperimentId>,
+    },
+    /// Somebody ruled something out.
+    Vetoed {
+        /// A regular expression, whatever the case: no candidate may be tried whose hypothesis, or a line that it
+        /// adds, matches.
+        pattern: String,
+        /// The experiment on its way that it was said of.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        number: Option<u64>,
+        /// Whether it is allowed again.
+        #[serde(default)]
+        lifted: bool,
+        /// The number of the notebook's cell that said it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cell: Option<u32>,
+    },
+    /// So many experiments in a row were not kept: the proposer is told to go about it in another way.
+    Stuck {
+        /// How many.
+        after: u64,
+        /// In what way.
+        rung: Rung,
+    },
+    /// The lab's own command before or after an experiment said something.
+    Hooked {
+        /// Which.
+        hook: Hook,
+        /// What it printed.
+        text: String,
     },
     /// Somebody wrote a note on an experiment.
     Noted {
@@ -214,19 +270,63 @@ pub enum Event {
     Unknown(serde_json::Map<String, serde_json::Value>),
 }
 
+/// Where an idea is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IdeaPlace {
+    /// Before all others.
+    First,
+    /// Out: nobody is to try it.
+    Struck,
+    /// Behind us.
+    Tried,
+}
+
+/// When a lab's own command runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Hook {
+    /// Before a candidate is made.
+    Before,
+    /// After an experiment is recorded.
+    After,
+}
+
+/// How a proposer that finds nothing better is to go about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rung {
+    /// Smaller steps around what worked.
+    Refine,
+    /// Another area, that was touched least.
+    Elsewhere,
+    /// Near misses together.
+    Combine,
+    /// Away with what does not carry its weight.
+    Simplify,
+    /// Something altogether different.
+    Radical,
+}
+
 impl Event {
     /// Whether the ledger keeps it, and not only the journal.
     pub fn lasts(&self) -> bool {
-        use Event::{Claimed, LoopEnded, LoopStarted, Noted, Overridden, Steered};
+        use Event::{Claimed, LoopEnded, LoopStarted, Noted, Overridden, Stuck};
         matches!(
             self,
             LoopStarted { .. }
                 | LoopEnded { .. }
-                | Steered { .. }
                 | Noted { .. }
                 | Overridden { .. }
                 | Claimed { .. }
-        )
+                | Stuck { .. }
+        ) || self.is_said()
+    }
+
+    /// Whether it is something that is said to the proposer: see [`Said`](crate::Said).
+    pub fn is_said(&self) -> bool {
+        use Event::{Hooked, Idea, IdeaMoved, Steered, Vetoed};
+        matches!(self, Steered { .. } | Idea { .. } | IdeaMoved { .. } | Vetoed { .. } | Hooked { .. })
     }
 
     /// The experiment that it is about, if it is about one.
@@ -251,7 +351,12 @@ impl Event {
             | Self::LoopStopping { .. }
             | Self::LoopEnded { .. }
             | Self::Steered { .. }
+            | Self::Idea { .. }
+            | Self::Vetoed { .. }
+            | Self::Stuck { .. }
+            | Self::Hooked { .. }
             | Self::Unknown(_) => None,
+            Self::IdeaMoved { experiment, .. } => *experiment,
         }
     }
 
@@ -274,6 +379,11 @@ impl Event {
             Self::Judged { .. } => "judged",
             Self::Recorded { .. } => "recorded",
             Self::Steered { .. } => "steered",
+            Self::Idea { .. } => "idea",
+            Self::IdeaMoved { .. } => "idea_moved",
+            Self::Vetoed { .. } => "vetoed",
+            Self::Stuck { .. } => "stuck",
+            Self::Hooked { .. } => "hooked",
             Self::Noted { .. } => "noted",
             Self::Overridden { .. } => "overridden",
             Self::Claimed { .. } => "claimed",
@@ -351,7 +461,12 @@ mod tests {
             },
             Event::Judged { experiment, judgement },
             Event::Recorded { experiment, commit },
-            Event::Steered { text: text.clone() },
+            Event::Steered { text: text.clone(), cell: Some(3) },
+            Event::Idea { text: text.clone(), proposer: Some("search".to_owned()), now: true, cell: None },
+            Event::IdeaMoved { text: text.clone(), to: IdeaPlace::Tried, experiment: Some(experiment) },
+            Event::Vetoed { pattern: text.clone(), number: Some(4), lifted: false, cell: None },
+            Event::Stuck { after: 5, rung: Rung::Combine },
+            Event::Hooked { hook: Hook::After, text: text.clone() },
             Event::Noted { experiment, text: text.clone() },
             Event::Overridden { experiment, status: Status::Discard, reason: text },
             Event::Claimed { experiment, claim: Claim::Certified },
@@ -406,7 +521,7 @@ mod tests {
             serde_json::from_value::<Entry>(line).unwrap().event
         };
         let more = with(json!({"event": "steered", "text": "wider", "weight": 2}));
-        assert_eq!(more, Event::Steered { text: "wider".to_owned() });
+        assert_eq!(more, Event::Steered { text: "wider".to_owned(), cell: None });
         let fewer = with(json!({"event": "steered"}));
         assert!(matches!(&fewer, Event::Unknown(_)));
         assert_eq!(fewer.name(), "steered");

@@ -21,6 +21,7 @@ pub mod id;
 pub mod judgement;
 pub mod metrics;
 pub mod record;
+pub mod said;
 pub mod settings;
 pub mod status;
 pub mod value;
@@ -31,12 +32,13 @@ mod program;
 
 pub use editable::Editable;
 pub use error::LabError;
-pub use event::{Entry, Event};
+pub use event::{Entry, Event, Hook, IdeaPlace, Rung};
 pub use experiment::Experiment;
 pub use id::{CommitId, Epoch, EventId, ExperimentId, MetricName, RunId, Seconds, Tag};
 pub use judgement::{Claim, Judgement, Status};
 pub use metrics::Metrics;
 pub use record::{Cost, Environment, Record, RunRecord};
+pub use said::{Idea, Said};
 pub use settings::{AtBudget, Direction, EpochInputs, Lab};
 
 /// The version of every serialised format of this crate: records, events, status and JSON output.

@@ -13,7 +13,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{AtBudget, Direction, Lab, LabError, MetricName, Seconds};
+use crate::{AtBudget, Direction, Hook, Lab, LabError, MetricName, Seconds};
 
 mod check;
 mod front;
@@ -24,7 +24,7 @@ mod tests;
 use node::Field;
 
 /// Every setting that front matter can hold.
-pub(crate) const SETTINGS: [&str; 18] = [
+pub(crate) const SETTINGS: [&str; 21] = [
     "editable",
     "setup",
     "build",
@@ -43,6 +43,9 @@ pub(crate) const SETTINGS: [&str; 18] = [
     "repairs",
     "ahead",
     "space",
+    "ideas",
+    "plateau",
+    "hooks",
 ];
 
 /// A value that `setting` can have.
@@ -63,6 +66,8 @@ pub(crate) fn example(setting: &str) -> &'static str {
         "seed_env" => "SEED",
         "ahead" => "false",
         "space" => "{RATE: 1e-4..1e-1 log}",
+        "ideas" => "[try a longer warm-up]",
+        "hooks" => "{after: ./notify.sh}",
         _ => "5",
     }
 }
@@ -89,6 +94,9 @@ impl Default for Lab {
             repairs: 2,
             ahead: true,
             space: BTreeMap::new(),
+            ideas: Vec::new(),
+            plateau: 0,
+            hooks: BTreeMap::new(),
             instructions: String::new(),
             declared: false,
         }
@@ -120,7 +128,7 @@ impl Lab {
 
     fn set(&mut self, field: &Field<'_>) -> Result<(), LabError> {
         match field.name {
-            "editable" => self.editable = field.list()?,
+            "editable" => self.editable = field.paths()?,
             "setup" => self.setup = Some(field.text()?),
             "build" => self.build = Some(field.text()?),
             "run" => self.run = field.text()?,
@@ -137,9 +145,12 @@ impl Lab {
                 let words = [("code", AtBudget::Code), ("stop", AtBudget::Stop)];
                 self.at_budget = field.word(&words)?;
             }
-            "inputs" => self.inputs = field.list()?,
-            "caches" => self.caches = field.list()?,
+            "inputs" => self.inputs = field.paths()?,
+            "caches" => self.caches = field.paths()?,
             "seed_env" => self.seed_env = Some(field.text()?),
+            "ideas" => self.ideas = field.texts("an idea or a list of ideas")?,
+            "plateau" => self.plateau = field.count()?,
+            "hooks" => self.hooks = field.named(&[("before", Hook::Before), ("after", Hook::After)])?,
             "crashes" => self.crashes = field.count()?,
             "repairs" => self.repairs = field.count()?,
             "ahead" => self.ahead = field.switch()?,

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::{Epoch, MetricName, Seconds};
+use crate::{Epoch, Hook, MetricName, Seconds};
 
 /// What a program says: its settings, each with a default, and its instructions.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -47,6 +47,13 @@ pub struct Lab {
     /// What constants may become, by name, in the words of a comment on their line: `fixed`, `one of: 4, 6, 8`,
     /// `1e-4..1e-1 log`.
     pub space: BTreeMap<String, String>,
+    /// Ideas that the proposer should try.
+    pub ideas: Vec<String>,
+    /// After how many experiments in a row that were not kept the loop ends; 0 is never.
+    pub plateau: u32,
+    /// Commands to run before a candidate is made and after an experiment is recorded; what they print steers the next
+    /// proposal.
+    pub hooks: BTreeMap<Hook, String>,
     /// The instructions: the text after the front matter.
     pub instructions: String,
     /// Whether the program has front matter at all; without it the karpathy defaults hold.

@@ -37,6 +37,9 @@ pub struct LoopStatus {
     /// Candidates that are being made while every slot is busy.
     #[serde(default)]
     pub ahead: Vec<Ahead>,
+    /// Candidates that are made and wait for a slot.
+    #[serde(default)]
+    pub queued: Vec<Queued>,
     /// What proposing has cost so far.
     pub cost: Cost,
     /// What is wrong, or why the last loop ended early.
@@ -78,6 +81,17 @@ pub struct Ahead {
     pub experiment: u64,
     /// Time since it was begun.
     pub elapsed: Seconds,
+}
+
+/// A candidate that is made and waits for a slot.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Queued {
+    /// The number of its experiment.
+    pub experiment: u64,
+    /// What it is expected to do.
+    pub hypothesis: String,
+    /// What made it.
+    pub proposer: String,
 }
 
 /// What a slot is doing.

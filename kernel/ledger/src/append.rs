@@ -239,7 +239,7 @@ mod tests {
         assert_eq!(append(&ledger, &experiment), first);
         // As after a crash: another process, that does not know that the first one had come so far.
         assert_eq!(append(&lab.ledger(), &experiment), first);
-        let event = entry(Event::Steered { text: "wider".to_owned() }, 1_790_000_000);
+        let event = entry(Event::Steered { text: "wider".to_owned(), cell: None }, 1_790_000_000);
         let second = ledger.append_event(&event).unwrap();
         assert_eq!(lab.ledger().append_event(&event).unwrap(), second);
         assert_eq!(ledger.experiments(&Tag::default()).unwrap().len(), 1);

@@ -87,7 +87,7 @@ mod tests {
             append(&theirs, &record(&theirs, number));
         }
         append(&ours, &record(&ours, 1));
-        let noted = Event::Steered { text: "wider".to_owned() };
+        let noted = Event::Steered { text: "wider".to_owned(), cell: None };
         ours.append_event(&entry(noted, 1_790_000_000)).unwrap();
         lab.git(&format!("fetch -q {} {shared}", peer.display()));
         let other = ours.resolve("refs/overnight/peer").unwrap();

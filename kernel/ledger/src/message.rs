@@ -40,7 +40,13 @@ pub(crate) fn of_record(record: &Record) -> String {
 /// The message of an event's commit.
 pub(crate) fn of_event(entry: &Entry) -> String {
     let said = match &entry.event {
-        Event::Noted { text, .. } | Event::Steered { text } => text.clone(),
+        Event::Noted { text, .. }
+        | Event::Steered { text, .. }
+        | Event::Idea { text, .. }
+        | Event::IdeaMoved { text, .. }
+        | Event::Hooked { text, .. } => text.clone(),
+        Event::Vetoed { pattern, .. } => pattern.clone(),
+        Event::Stuck { after, .. } => format!("{after} experiments in a row were not kept"),
         Event::Overridden { status, reason, .. } => format!("{status}: {reason}"),
         Event::Claimed { claim, .. } => claim.to_string(),
         Event::LoopStarted { proposer, .. } => proposer.clone(),

@@ -6,6 +6,11 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use lab::{Seconds, Status, Tag};
 
+pub(crate) mod say;
+pub(crate) mod setup;
+
+pub(crate) use setup::{InstallArgs, LabArgs, NewArgs};
+
 /// What a terminal is given.
 #[derive(Debug, Parser)]
 #[command(name = "overnight", version, about, propagate_version = true, max_term_width = 100)]
@@ -173,6 +178,10 @@ pub(crate) enum Command {
     Sql(SqlArgs),
     /// Show the program and the settings that it gives.
     Program,
+    /// Note an idea that the proposer should try.
+    Hypothesis(say::HypothesisArgs),
+    /// Show what the proposer intends next, and change the order.
+    Plan(say::PlanArgs),
     /// Show what a model is told before it proposes: the program, the files, what was tried.
     Brief(BriefArgs),
     /// Write the experiments as results.tsv, or the tables as files that pandas, polars and DuckDB read.
@@ -209,11 +218,9 @@ pub(crate) enum LoopCommand {
     /// Show what `search` would change: the constants of the editable files, and what each may become.
     Space(TagArgs),
     /// Tell the proposer something.
-    Steer {
-        /// What to tell it.
-        #[arg(required = true)]
-        text: Vec<String>,
-    },
+    Steer(say::SteerArgs),
+    /// Rule something out: an experiment on its way, or whatever matches a pattern.
+    Veto(say::VetoArgs),
 }
 
 /// `loop start`.
@@ -464,66 +471,6 @@ pub(crate) struct ImportArgs {
     pub(crate) file: PathBuf,
     #[command(flatten)]
     pub(crate) tag: TagArgs,
-}
-
-/// `new`.
-#[derive(Debug, Clone, Args)]
-pub(crate) struct NewArgs {
-    /// The file that candidates may change.
-    #[arg(long)]
-    pub(crate) editable: Option<String>,
-    /// The command that prints the metric.
-    #[arg(long)]
-    pub(crate) run: Option<String>,
-    /// The metric's name.
-    #[arg(long)]
-    pub(crate) metric: Option<String>,
-    /// Higher is better.
-    #[arg(long)]
-    pub(crate) maximize: bool,
-}
-
-/// `lab` in a terminal.
-#[derive(Debug, Clone, Args)]
-pub(crate) struct LabArgs {
-    /// Run the quickstart without a browser, and say where the executed copy is.
-    #[arg(long)]
-    pub(crate) execute: bool,
-    /// Start JupyterLab without opening a browser.
-    #[arg(long)]
-    pub(crate) no_browser: bool,
-    /// Set up and go no further.
-    #[arg(long, conflicts_with = "execute")]
-    pub(crate) prepare: bool,
-    /// The notebook to open.
-    #[arg(long, default_value = "notebooks/quickstart.ipynb")]
-    pub(crate) notebook: PathBuf,
-    /// Further arguments for JupyterLab, after `--`.
-    #[arg(last = true)]
-    pub(crate) jupyter: Vec<String>,
-}
-
-/// `install` and `uninstall`.
-#[derive(Debug, Clone, Args)]
-pub(crate) struct InstallArgs {
-    /// For this user (the default).
-    #[arg(long, group = "where")]
-    pub(crate) user: bool,
-    /// Into the active Python environment (`VIRTUAL_ENV` or `CONDA_PREFIX`).
-    #[arg(long, group = "where")]
-    pub(crate) sys_prefix: bool,
-    /// Below this folder, in `share/jupyter/kernels`.
-    #[arg(long, value_name = "DIR", group = "where")]
-    pub(crate) prefix: Option<PathBuf>,
-    /// The kernel's name.
-    #[arg(long, default_value = "overnight")]
-    pub(crate) name: String,
-    /// The name that Jupyter shows.
-    #[arg(long, default_value = "Overnight (Rust)")]
-    pub(crate) display_name: String,
-    /// An environment variable for the kernel.
-    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_assignment)]
-    pub(crate) env: Vec<(String, String)>,
 }
 
 /// An experiment, as a person names it.

@@ -28,6 +28,8 @@ pub(crate) struct Session {
     pub(crate) json: bool,
     /// Environment variables for a runner that is begun, beside those of this process.
     pub(crate) env: BTreeMap<String, String>,
+    /// The number of the notebook's cell that is run; none in a terminal.
+    pub(crate) cell: Option<u32>,
     /// The folder of the frames that a notebook has named; none in a terminal.
     pub(crate) frames: Option<PathBuf>,
     /// The tables of each lab, between the commands of one kernel.
@@ -40,7 +42,7 @@ type Tables = OwnedMutexGuard<Frames>;
 impl Session {
     /// A session in `folder`.
     pub(crate) fn new(folder: PathBuf, json: bool) -> Self {
-        Self { folder, json, env: BTreeMap::new(), frames: None, tables: Shared::default() }
+        Self { folder, json, env: BTreeMap::new(), cell: None, frames: None, tables: Shared::default() }
     }
 
     /// The ledger of the lab's repository.

@@ -208,6 +208,8 @@ pub struct Counts {
     pub kept: u64,
     /// How many of the latest ones crashed or timed out, in a row.
     pub crashes: u32,
+    /// How many of the latest ones were not kept, in a row.
+    pub dry: u32,
     /// What proposing cost.
     pub cost: Cost,
 }
@@ -218,6 +220,7 @@ impl Counts {
         self.finished += 1;
         self.kept += u64::from(status == Status::Keep);
         self.crashes = if matches!(status, Status::Crash | Status::Timeout) { self.crashes + 1 } else { 0 };
+        self.dry = if status == Status::Keep { 0 } else { self.dry + 1 };
         self.add_cost(cost);
     }
 
@@ -234,8 +237,6 @@ pub struct History {
     pub unfinished: Vec<Trial>,
     /// The last loop, whether it ended or not.
     pub last: Option<LoopSoFar>,
-    /// What people told the proposer, oldest first.
-    pub steering: Vec<(Tag, String)>,
     /// Events of the last loop that the ledger should have too.
     pub lasting: Vec<Entry>,
 }
@@ -249,7 +250,10 @@ impl History {
             if let Some(id) = entry.event.experiment() {
                 if matches!(
                     entry.event,
-                    Event::Noted { .. } | Event::Overridden { .. } | Event::Claimed { .. }
+                    Event::Noted { .. }
+                        | Event::Overridden { .. }
+                        | Event::Claimed { .. }
+                        | Event::IdeaMoved { .. }
                 ) {
                     continue;
                 }
@@ -305,7 +309,6 @@ impl History {
                     counts: Counts::default(),
                 });
             }
-            Event::Steered { text } => self.steering.push((entry.tag.clone(), text.clone())),
             event => {
                 if let Some(last) = &mut self.last {
                     match event {

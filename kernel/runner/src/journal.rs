@@ -139,7 +139,7 @@ mod tests {
             at: jiff::Timestamp::UNIX_EPOCH,
             author: "ada".to_owned(),
             tag: Tag::default(),
-            event: Event::Steered { text: text.to_owned() },
+            event: Event::Steered { text: text.to_owned(), cell: None },
         }
     }
 

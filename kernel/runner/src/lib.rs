@@ -43,6 +43,7 @@ mod host;
 mod machine;
 mod paths;
 mod serve;
+mod shell;
 
 pub use client::Client;
 pub use engine::{Cause, End};

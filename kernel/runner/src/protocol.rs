@@ -1,7 +1,7 @@
 //! What a client asks and a runner answers: one JSON object a line over the runner's socket.
 
 use lab::status::LoopStatus;
-use lab::{CommitId, Seconds, Tag};
+use lab::{CommitId, Event, Seconds, Tag};
 use serde::{Deserialize, Serialize};
 
 /// What a loop is told.
@@ -69,10 +69,10 @@ pub enum Request {
         /// At once: current runs are ended, and their numbers are free again.
         now: bool,
     },
-    /// Tell the proposer something.
-    Steer {
-        /// What.
-        text: String,
+    /// Write down what a person says to the proposer, and act on it.
+    Say {
+        /// What: see [`Event::is_said`].
+        event: Event,
     },
     /// Try a person's candidate, next.
     Run {

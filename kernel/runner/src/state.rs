@@ -151,7 +151,7 @@ mod tests {
             Event::LoopResumed,
             Event::LoopStopping { now: true },
             Event::LoopEnded { reason: text.clone(), failed: false },
-            Event::Steered { text },
+            Event::Steered { text, cell: None },
         ]
     }
 

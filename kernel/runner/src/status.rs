@@ -1,7 +1,7 @@
 //! What a runner is doing, and what the journal says where none runs.
 
 use jiff::Timestamp;
-use lab::status::{Ahead, LoopState, LoopStatus, SlotStatus};
+use lab::status::{Ahead, LoopState, LoopStatus, Queued, SlotStatus};
 use lab::{Cost, Seconds};
 
 use crate::engine::{Engine, Live};
@@ -62,6 +62,13 @@ impl Live {
             slots,
             ahead: desk
                 .map(|trial| Ahead { experiment: trial.number, elapsed: elapsed(trial.since, now) })
+                .collect(),
+            queued: (self.queue.iter().filter(|trial| trial.candidate.is_some()))
+                .map(|trial| Queued {
+                    experiment: trial.number,
+                    hypothesis: trial.hypothesis.clone(),
+                    proposer: trial.proposer.clone(),
+                })
                 .collect(),
             cost: counts.cost,
             problem: self.problem.clone(),
@@ -155,6 +162,7 @@ pub fn without_runner(paths: &Paths) -> Result<LoopStatus, RunnerError> {
         best: None,
         slots: Vec::new(),
         ahead: Vec::new(),
+        queued: Vec::new(),
         cost: last.map_or_else(Cost::default, |last| last.counts.cost),
         problem: last.and_then(|last| match &last.ended {
             None => Some(cut_off(last)),

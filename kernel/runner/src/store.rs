@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use git2::{MergeFileInput, MergeFileOptions};
 use jiff::{SignedDuration, Timestamp};
-use lab::{CommitId, Entry, Epoch, Event, Experiment, ExperimentId, Lab, Metrics, Record, Status, Tag};
+use lab::{CommitId, Entry, Epoch, Event, Experiment, ExperimentId, Lab, Metrics, Record, Said, Status, Tag};
 use ledger::{Edit, Ledger, LedgerError};
 
 use crate::RunnerError;
@@ -45,6 +45,10 @@ pub struct Standing {
     pub experiments: Vec<Experiment>,
     /// The one to improve on: what was kept last, by the judge or by a person.
     pub tip: Option<Experiment>,
+    /// The experiments of earlier epochs, in the order of their numbers.
+    pub earlier: Vec<Experiment>,
+    /// What was said to the proposer.
+    pub said: Said,
 }
 
 impl Store {
@@ -256,14 +260,11 @@ async fn blocking<T: Send + 'static>(
 /// What the ledger says of an epoch; also for those who have no runner.
 pub(crate) fn standing(ledger: &Ledger, tag: &Tag, epoch: &Epoch) -> Result<Standing, LedgerError> {
     let writer = ledger.writer()?;
-    let decided = overrides(&ledger.events(tag)?);
-    let experiments: Vec<Experiment> = ledger
-        .experiments(tag)?
-        .into_iter()
-        .filter(|e| e.record.epoch == *epoch && e.record.writer == writer)
-        .collect();
-    let tip = tip(&experiments, &decided).cloned();
-    Ok(Standing { experiments, tip })
+    let events = ledger.events(tag)?;
+    let own = ledger.experiments(tag)?.into_iter().filter(|e| e.record.writer == writer);
+    let (experiments, earlier): (Vec<_>, Vec<_>) = own.partition(|e| e.record.epoch == *epoch);
+    let tip = tip(&experiments, &overrides(&events)).cloned();
+    Ok(Standing { experiments, tip, earlier, said: Said::fold(&events) })
 }
 
 /// When a person last decided on an experiment.

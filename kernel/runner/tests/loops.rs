@@ -166,7 +166,9 @@ fn requests_are_answered_while_a_run_is_on() {
         let held = lab.serve(Begin::Idle).await.unwrap_err();
         assert!(matches!(held, RunnerError::Held { .. }), "{held}");
 
-        lab.ask(Request::Steer { text: "smaller".to_owned() }).await.unwrap();
+        lab.ask(Request::Say { event: Event::Steered { text: "smaller".to_owned(), cell: None } })
+            .await
+            .unwrap();
         lab.ask(Request::Pause).await.unwrap();
         assert_eq!(lab.status().await.state, lab::status::LoopState::Paused);
         std::fs::write(&go, "").unwrap();
@@ -179,7 +181,9 @@ fn requests_are_answered_while_a_run_is_on() {
     assert!(!lab.paths.socket().exists());
     let ledger = ledger::Ledger::open(&lab.root()).unwrap();
     let steered = ledger.events(&lab::Tag::default()).unwrap();
-    assert!(steered.iter().any(|entry| matches!(&entry.event, Event::Steered { text } if text == "smaller")));
+    assert!(
+        steered.iter().any(|entry| matches!(&entry.event, Event::Steered { text, .. } if text == "smaller"))
+    );
 }
 
 #[test]

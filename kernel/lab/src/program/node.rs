@@ -115,11 +115,15 @@ impl Field<'_> {
         }
     }
 
+    pub(super) fn paths(&self) -> Result<Vec<String>, LabError> {
+        self.texts("a path or a list of paths")
+    }
+
     /// One text or a list of them.
-    pub(super) fn list(&self) -> Result<Vec<String>, LabError> {
+    pub(super) fn texts(&self, expected: &str) -> Result<Vec<String>, LabError> {
         let one = |node: &Node| match node {
             Node::Text(text) => Ok(text.trim().to_owned()),
-            _ => Err(self.wrong_node("a path or a list of paths", node)),
+            _ => Err(self.wrong_node(expected, node)),
         };
         match &self.value {
             Node::List(items) => items.iter().map(one).collect(),
@@ -148,6 +152,24 @@ impl Field<'_> {
             node => Err(self.wrong_node(expected, node)),
         };
         settings.iter().map(|(name, node)| Ok((name.clone(), words(node)?))).collect()
+    }
+
+    /// Texts by some of these names.
+    pub(super) fn named<T: Copy + Ord>(&self, names: &[(&str, T)]) -> Result<BTreeMap<T, String>, LabError> {
+        let words: Vec<String> = names.iter().map(|(word, _)| format!("`{word}`")).collect();
+        let expected = format!("a text for {}", words.join(", for "));
+        let Node::Settings(settings) = &self.value else { return Err(self.wrong(&expected)) };
+        let named = |(name, node): &(String, Node)| {
+            let known = names.iter().find(|(word, _)| word == name);
+            match (known, node) {
+                (Some((_, key)), Node::Text(text)) if !text.trim().is_empty() => {
+                    Ok((*key, text.trim().to_owned()))
+                }
+                (Some(_), node) => Err(self.wrong_node(&expected, node)),
+                (None, _) => Err(self.wrong_node(&expected, &Node::Text(name.clone()))),
+            }
+        };
+        settings.iter().map(named).collect()
     }
 
     pub(super) fn seconds(&self) -> Result<Seconds, LabError> {

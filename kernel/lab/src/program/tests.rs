@@ -35,7 +35,8 @@ fn every_setting() {
          build: cargo build --release -p train\nrun: target/release/train # the built one\nmetric: val_bpb\n\
          direction: maximize\nunit: bits\nbudget: 20s\ntimeout: 1h30m\nbuild_timeout: 600\nat_budget: stop\n\
          inputs: data/\ncaches:\n  - target/\n  - .venv\nseed_env: SEED\ncrashes: 3\nrepairs: 1\nahead: false\n\
-         space: {RATE: 1e-4..1e-1 log, DEPTH: [4, 6], SEED_2: fixed}",
+         space: {RATE: 1e-4..1e-1 log, DEPTH: [4, 6], SEED_2: fixed}\nideas: [a longer warm-up, no dropout]\n\
+         plateau: 30\nhooks: {before: ./look, after: ./notify.sh 7}",
     )
     .unwrap();
     let expected = Lab {
@@ -59,6 +60,9 @@ fn every_setting() {
         space: [("RATE", "1e-4..1e-1 log"), ("DEPTH", "one of: 4, 6"), ("SEED_2", "fixed")]
             .map(|(name, words)| (name.to_owned(), words.to_owned()))
             .into(),
+        ideas: vec!["a longer warm-up".to_owned(), "no dropout".to_owned()],
+        plateau: 30,
+        hooks: [(Hook::Before, "./look".to_owned()), (Hook::After, "./notify.sh 7".to_owned())].into(),
         instructions: "Be bold.".to_owned(),
         declared: true,
     };
@@ -100,7 +104,20 @@ fn an_unknown_setting_names_the_nearest() {
     assert!(message("time-out: 5m").contains("did you mean `timeout`?"));
     insta::assert_snapshot!(message("colour: red"), @r"
     program.md, line 2: `colour` is not a setting
-    the settings are editable, setup, build, run, metric, direction, unit, budget, timeout, build_timeout, at_budget, inputs, caches, seed_env, crashes, repairs, ahead, space
+    the settings are editable, setup, build, run, metric, direction, unit, budget, timeout, build_timeout, at_budget, inputs, caches, seed_env, crashes, repairs, ahead, space, ideas, plateau, hooks
+    ");
+}
+
+#[test]
+fn a_hook_has_one_of_two_names() {
+    let said = ["hooks: {later: x}", "hooks: {after: 7}", "hooks: ./x"].map(message).join("\n");
+    insta::assert_snapshot!(said, @r"
+    program.md, line 2: `hooks` must be a text for `before`, for `after`, not `later`
+    for example `hooks: {after: ./notify.sh}`
+    program.md, line 2: `hooks` must be a text for `before`, for `after`, not the number 7
+    for example `hooks: {after: ./notify.sh}`
+    program.md, line 2: `hooks` must be a text for `before`, for `after`, not `./x`
+    for example `hooks: {after: ./notify.sh}`
     ");
 }
 

@@ -8,8 +8,8 @@ use runner::{Request, Response, StartOptions};
 use serde_json::json;
 use view::Bundle;
 
-use super::space;
 use super::watcher::Watcher;
+use super::{say, space};
 use crate::failure::{ExitCode, Failure};
 use crate::grammar::{LoopCommand, StartArgs};
 use crate::session::Session;
@@ -51,10 +51,8 @@ pub(super) async fn run(command: LoopCommand, session: &Session, sink: &dyn Sink
             tell(session, sink, Request::Stop { now: true }, "stopping now").await
         }
         LoopCommand::Space(args) => space::run(&args, session, sink),
-        LoopCommand::Steer { text } => {
-            let text = text.join(" ");
-            tell(session, sink, Request::Steer { text }, "told; the next proposal knows it").await
-        }
+        LoopCommand::Steer(args) => say::steer(&args, session, sink).await,
+        LoopCommand::Veto(args) => say::veto(&args, session, sink).await,
     }
 }
 

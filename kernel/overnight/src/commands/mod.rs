@@ -9,6 +9,7 @@ pub(crate) mod loops;
 mod person;
 pub(crate) mod plot;
 mod program;
+mod say;
 mod space;
 mod watcher;
 
@@ -23,6 +24,8 @@ pub(crate) async fn run(command: Command, session: &Session, sink: &dyn Sink) ->
         Command::Loop(LoopCommand::Start(args)) => loops::start(&args, session, sink).await,
         Command::Loop(command) => loops::run(command, session, sink).await,
         Command::Run(args) => person::run(&args, session, sink).await,
+        Command::Hypothesis(args) => say::hypothesis(&args, session, sink).await,
+        Command::Plan(args) => say::plan(&args, session, sink).await,
         // The rest reads and writes files alone.
         command => tokio::task::block_in_place(|| local(&command, session, sink)),
     }
@@ -48,6 +51,8 @@ fn local(command: &Command, session: &Session, sink: &dyn Sink) -> Result<(), Fa
         Command::Export(args) => files::export(args, session, sink),
         Command::Import(args) => files::import(args, session, sink),
         Command::Doctor => doctor::run(session, sink),
-        Command::Loop(_) | Command::Run(_) => Err(Failure::new("this command is not a local one")),
+        Command::Loop(_) | Command::Run(_) | Command::Hypothesis(_) | Command::Plan(_) => {
+            Err(Failure::new("this command is not a local one"))
+        }
     }
 }

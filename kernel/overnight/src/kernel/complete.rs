@@ -251,7 +251,7 @@ mod tests {
         assert_eq!(texts("%experiments --sort=v"), ["--sort=value"]);
         assert_eq!(texts("%plot pro"), ["progress"]);
         assert_eq!(texts("%diff be"), ["best"]);
-        assert_eq!(texts("%export gram"), ["grammar.rs"]);
+        assert_eq!(texts("%export gram"), ["grammar.rs", "grammar/"]);
         assert_eq!(texts("%export ker"), ["kernel/"]);
         assert_eq!(texts("%load kernel/cel"), ["kernel/cell.rs"]);
         assert_eq!(texts("%cd k"), ["kernel/"]);

@@ -156,7 +156,7 @@ impl Overnight {
                 return Ok(Vec::new());
             }
         };
-        let session = self.session(magic.json);
+        let session = Session { cell: Some(io.execution_count()), ..self.session(magic.json) };
         let sink = Notebook::new(io.clone(), magic.json);
         match magic.command {
             MagicCommand::Lsmagic => sink.show(view::plain(&complete::list())),

@@ -27,8 +27,6 @@ impl Engine {
         let files = self.store.editable_files(&parent, &lab).await?;
         let brief = Brief::new(&lab, &standing, parent, files);
         let live = self.live();
-        let of_tag = live.steering.iter().filter(|(tag, _)| *tag == trial.tag);
-        let steering = of_tag.map(|(_, text)| text.clone()).collect();
         let current = live.current.as_ref();
         let tried = live.slots.iter().flatten().chain(&live.queue);
         Ok(Brief {
@@ -56,7 +54,7 @@ impl Engine {
                     })
                 })
                 .collect(),
-            ..brief.steered(steering)
+            ..brief
         })
     }
 }

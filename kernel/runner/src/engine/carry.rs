@@ -55,7 +55,9 @@ impl Engine {
                 State::Proposed if draft.breaks.is_some() => {
                     return self.judge_and_record(trial, &draft).await;
                 }
-                State::Proposed if self.cancelled() => self.give_up(trial, "it was stopped before it ran")?,
+                State::Proposed if self.stopped(trial) => {
+                    self.give_up(trial, "it was stopped before it ran")?
+                }
                 State::Proposed => {
                     self.save_draft(trial.id, &draft)?;
                     self.begin_run(trial, &draft).await?;
@@ -65,7 +67,9 @@ impl Engine {
                 State::Built if trial.build.as_ref().is_some_and(|(exit, _)| exit != "0") => {
                     return self.judge_and_record(trial, &draft).await;
                 }
-                State::Built if self.cancelled() => self.give_up(trial, "it was stopped after its build")?,
+                State::Built if self.stopped(trial) => {
+                    self.give_up(trial, "it was stopped after its build")?
+                }
                 State::Built => {
                     if self.paths.tree(trial.slot).exists() {
                         self.launch(trial, &draft, Kind::Run).await?;
@@ -186,9 +190,9 @@ impl Engine {
         let run = trial.run?;
         let end = self.watch(run).await;
         // Ended by a signal that nobody here sent, such as the machine's shutdown: as good as lost.
-        let end = end.filter(|end| end.exit != "stopped" || self.cancelled());
-        if end.is_none() && (trial.all_runs.len() >= STARTS || self.cancelled()) {
-            let exit = if self.cancelled() { "stopped" } else { "lost" };
+        let end = end.filter(|end| end.exit != "stopped" || self.stopped(trial));
+        if end.is_none() && (trial.all_runs.len() >= STARTS || self.stopped(trial)) {
+            let exit = if self.stopped(trial) { "stopped" } else { "lost" };
             return Some(RunEnd { exit: exit.to_owned(), ..RunEnd::default() });
         }
         end

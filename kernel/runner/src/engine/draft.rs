@@ -34,6 +34,9 @@ pub(super) struct Draft {
     pub(super) breaks: Option<String>,
     /// What a person should know about how its candidate was made.
     pub(super) note: Option<String>,
+    /// The idea that it tries, where it is one that waited.
+    #[serde(default)]
+    pub(super) idea: Option<String>,
 }
 
 impl Draft {
@@ -96,6 +99,7 @@ impl Engine {
             environment,
             breaks: None,
             note: None,
+            idea: None,
         })
     }
 
@@ -119,7 +123,9 @@ impl Engine {
             None => self.base().await?,
         };
         let mut draft = self.draft(&commit).await?;
-        draft.note = saved.and_then(|saved| saved.note);
+        if let Some(saved) = saved {
+            (draft.note, draft.idea) = (saved.note, saved.idea);
+        }
         if let (Some(parent), Some(candidate)) = (&trial.parent, &trial.candidate) {
             let lab = draft.lab()?;
             let of_parent = self.store.locked_hash(parent, &lab).await?;

@@ -6,7 +6,8 @@ use lab::{CommitId, Event, Tag};
 
 use super::{Cause, Engine};
 use crate::RunnerError;
-use crate::history::HUMAN;
+use crate::history::{HUMAN, Trial};
+use crate::proposers::Vetoes;
 use crate::protocol::{Request, Response};
 
 impl Engine {
@@ -29,17 +30,65 @@ impl Engine {
             Request::Pause => self.pause(None).await.map(|()| Response::Done { notes: Vec::new() }),
             Request::Resume => done(self.resume().await?),
             Request::Stop { now } => done(self.stop(now).await?),
-            Request::Steer { text } => {
-                let tag = self.live().tag.clone();
-                self.write_lasting(&tag, &self.author, Event::Steered { text: text.clone() }).await?;
-                self.live().steering.push((tag, text));
-                done(Vec::new())
-            }
+            Request::Say { event } => done(self.hear(event).await?),
             Request::Run { tag, hypothesis, candidate, author } => {
                 let number = self.queue_human(tag, &hypothesis, candidate, &author).await?;
                 Ok(Response::Queued { number })
             }
         }
+    }
+
+    /// Takes in what a person says to the proposer.
+    async fn hear(&self, event: Event) -> Result<Vec<String>, RunnerError> {
+        if !event.is_said() {
+            return Err(RunnerError::Refused(format!("`{}` is not said to a proposer", event.name())));
+        }
+        let tag = self.live().tag.clone();
+        self.write_lasting(&tag, &self.author, event.clone()).await?;
+        if let Some(current) = &mut self.live().current {
+            current.resting = false;
+        }
+        let notes = match event {
+            Event::Vetoed { pattern, lifted: false, .. } => self.end_vetoed(&tag, &pattern).await?,
+            _ => Vec::new(),
+        };
+        self.wake.notify_one();
+        Ok(notes)
+    }
+
+    /// Ends what the loop has on its way that is ruled out now.
+    async fn end_vetoed(&self, tag: &Tag, pattern: &str) -> Result<Vec<String>, RunnerError> {
+        let vetoes = Vetoes::new(&[pattern.to_owned()]);
+        let hit = |trial: &Trial| {
+            trial.is_of_loop()
+                && !trial.is_baseline()
+                && trial.tag == *tag
+                && vetoes.of(&trial.hypothesis).is_some()
+        };
+        let (queued, running): (Vec<Trial>, Vec<Trial>) = {
+            let mut live = self.live();
+            let running: Vec<Trial> =
+                live.slots.iter().flatten().filter(|trial| hit(trial)).cloned().collect();
+            live.vetoed.extend(running.iter().map(|trial| trial.id));
+            let (queued, others): (Vec<Trial>, Vec<Trial>) =
+                live.queue.drain(..).partition(|trial| hit(trial) && !trial.holds_slot());
+            live.queue = others.into();
+            (queued, running)
+        };
+        let mut notes = Vec::new();
+        for mut trial in queued {
+            let event = trial.given_up("it was ruled out before it ran");
+            self.advance(&mut trial, event)?;
+            self.live().release(&trial);
+            notes.push(format!("experiment {} is given up before it runs", trial.number));
+        }
+        for trial in running {
+            if let Some(run) = trial.run {
+                self.executor.cancel(run).await;
+            }
+            notes.push(format!("experiment {} is ended", trial.number));
+        }
+        Ok(notes)
     }
 
     fn retire(&self) -> Result<Vec<String>, RunnerError> {

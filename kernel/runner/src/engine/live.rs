@@ -1,15 +1,15 @@
 //! What is going on now: in memory only, made again from the journal by the next runner.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use lab::status::Best;
-use lab::{CommitId, Seconds, Status, Tag};
+use lab::{CommitId, ExperimentId, Seconds, Status, Tag};
 
 use super::{Cause, End, Place};
 use crate::history::{Counts, History, LoopSoFar, Trial};
-use crate::proposers::ProposeError;
+use crate::proposers::{Outline, ProposeError};
 use crate::protocol::StartOptions;
 use crate::state::State;
 
@@ -34,8 +34,10 @@ pub(crate) struct Live {
     pub(crate) queue: VecDeque<Trial>,
     /// Numbers that are taken and not in the ledger.
     pub(crate) reserved: HashSet<(Tag, u64)>,
-    /// What people told the proposer.
-    pub(crate) steering: Vec<(Tag, String)>,
+    /// What people ruled out while it was on its way.
+    pub(crate) vetoed: HashSet<ExperimentId>,
+    /// What matters of candidates that were looked at.
+    pub(crate) outlines: HashMap<CommitId, Outline>,
     /// The best of the epoch that was worked on last.
     pub(crate) best: Option<Best>,
     /// What is wrong.
@@ -91,7 +93,8 @@ impl Live {
             desk: Vec::new(),
             queue: VecDeque::new(),
             reserved: history.unfinished.iter().map(|trial| (trial.tag.clone(), trial.number)).collect(),
-            steering: history.steering.clone(),
+            vetoed: HashSet::new(),
+            outlines: HashMap::new(),
             best: None,
             problem: None,
             ended: last.and_then(|last| last.ended.clone()),
@@ -169,6 +172,7 @@ impl Live {
             }
         }
         if trial.state.is_final() {
+            self.vetoed.remove(&trial.id);
             self.release(trial);
         }
     }

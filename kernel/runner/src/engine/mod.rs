@@ -18,10 +18,12 @@ mod brief;
 mod carry;
 mod draft;
 mod handle;
+mod hooks;
 mod live;
 mod propose;
 mod record;
 mod recover;
+mod refuse;
 mod repair;
 mod setup;
 #[cfg(test)]
@@ -188,6 +190,11 @@ impl Engine {
 
     fn cancelled(&self) -> bool {
         *self.cancel.borrow()
+    }
+
+    /// Whether an experiment is not to go on: everything is ended at once, or somebody ruled it out.
+    fn stopped(&self, trial: &Trial) -> bool {
+        self.cancelled() || self.live().vetoed.contains(&trial.id)
     }
 
     /// Returns once everything is to be ended at once.

@@ -1,6 +1,6 @@
 //! Having a candidate made, and bringing it up to date before it runs.
 
-use lab::{CommitId, Cost, Experiment};
+use lab::{Cost, Event, Experiment, Hook};
 
 use super::Engine;
 use super::carry::Done;
@@ -23,6 +23,10 @@ impl Engine {
         let mut refused: Vec<String> = Vec::new();
         let lab = draft.lab()?;
         let editable = lab.editable();
+        if lab.hooks.contains_key(&Hook::Before) {
+            let brief = self.brief(trial, &draft, &refused).await?;
+            self.hook(Hook::Before, &lab, &trial.tag, &brief).await?;
+        }
         while refused.len() < ATTEMPTS {
             let brief = self.brief(trial, &draft, &refused).await?;
             let mut proposal = match self.ask(&brief, &mut trial.cost).await {
@@ -36,21 +40,25 @@ impl Engine {
                 continue;
             }
             let candidate = self.store.candidate(&brief.parent, proposal.edits, &proposal.hypothesis).await?;
-            if let Some(number) = self.store.duplicate(&trial.tag, &candidate, &lab, &draft.epoch).await? {
-                refused.push(format!(
-                    "{}: experiment {number} has the same editable files",
-                    proposal.hypothesis
-                ));
-                continue;
-            }
-            if self.is_in_flight(&brief, &candidate, &lab).await? {
-                refused.push(format!("{}: it is being tried now", proposal.hypothesis));
+            let what = (&candidate, proposal.hypothesis.as_str());
+            let novel = self.proposer().is_some_and(|proposer| proposer.listens());
+            if let Some(why) = self.refusal(trial, &draft, &brief, what, novel).await? {
+                refused.push(format!("{}: {why}", proposal.hypothesis));
                 continue;
             }
             draft.note = proposal.note;
+            let taken = proposal.takes.and_then(|number| brief.ideas.get(number.checked_sub(1)?));
+            draft.idea = taken.map(|idea| idea.text.clone());
             self.save_draft(trial.id, &draft)?;
             let cost = trial.cost;
             self.proposed(trial, candidate, &proposal.hypothesis, cost)?;
+            for text in
+                proposal.ideas.into_iter().filter(|text| brief.ideas.iter().all(|idea| idea.text != *text))
+            {
+                let idea =
+                    Event::Idea { text, proposer: Some(trial.proposer.clone()), now: false, cell: None };
+                self.write_lasting(&trial.tag, "overnight", idea).await?;
+            }
             return Ok(Done::Proposed);
         }
         let reason = format!("the proposer only repeats what was tried: {}", refused.join("; "));
@@ -114,23 +122,5 @@ impl Engine {
         self.proposing(trial)?;
         self.proposed(trial, merged, &hypothesis, cost)?;
         Ok(true)
-    }
-
-    async fn is_in_flight(
-        &self,
-        brief: &Brief,
-        candidate: &CommitId,
-        lab: &lab::Lab,
-    ) -> Result<bool, RunnerError> {
-        if brief.trying.is_empty() {
-            return Ok(false);
-        }
-        let files = self.store.editable_files(candidate, lab).await?;
-        for other in &brief.trying {
-            if self.store.editable_files(&other.candidate, lab).await? == files {
-                return Ok(true);
-            }
-        }
-        Ok(false)
     }
 }

@@ -1,6 +1,8 @@
 //! The end of an experiment: judged, recorded, and kept where it is better.
 
-use lab::{CommitId, Event, ExperimentId, Judgement, Metrics, Record, RunRecord, Seconds, Status};
+use lab::{
+    CommitId, Event, ExperimentId, Hook, IdeaPlace, Judgement, Metrics, Record, RunRecord, Seconds, Status,
+};
 use uuid::Uuid;
 
 use super::Engine;
@@ -10,6 +12,7 @@ use crate::RunnerError;
 use crate::executor::{Fetched, tail};
 use crate::history::{HUMAN, Trial};
 use crate::judge::{Against, Evidence, Mark, RULE, Verdict, judge};
+use crate::proposers::Stuck;
 use crate::state::State;
 use crate::store::Standing;
 
@@ -23,7 +26,7 @@ impl Engine {
         trial: &mut Trial,
         draft: &Draft,
     ) -> Result<Done, RunnerError> {
-        let _alone = self.judging.lock().await;
+        let alone = self.judging.lock().await;
         let fetched = self.fetched(trial).await;
         let mut again = false;
         if trial.state != State::Judged {
@@ -38,7 +41,7 @@ impl Engine {
             .ok_or_else(|| RunnerError::Refused("there is no judgement".to_owned()))?;
         let (metrics, log) = fetched.map_or_else(|| (Metrics::default(), Vec::new()), |f| (f.metrics, f.log));
         let record = self.record(trial, draft, &judgement, &metrics)?;
-        let commit = self.store.append(record, draft.program.clone(), metrics, log).await?;
+        let commit = self.store.append(record.clone(), draft.program.clone(), metrics, log).await?;
         self.advance(trial, Event::Recorded { experiment: trial.id, commit })?;
         self.drop_draft(trial.id);
         if judgement.status == Status::Keep
@@ -51,7 +54,25 @@ impl Engine {
         let standing = self.store.standing(&trial.tag, &draft.epoch).await?;
         self.show_best(standing.tip.as_ref());
         self.prune();
+        drop(alone);
+        self.learn(trial, draft, &standing).await?;
+        self.hook(Hook::After, &draft.lab()?, &trial.tag, &record).await?;
         Ok(Done::Recorded { status: judgement.status, again })
+    }
+
+    /// What follows from an experiment for those that come: an idea is behind us, a rung of the ladder is reached.
+    async fn learn(&self, trial: &Trial, draft: &Draft, standing: &Standing) -> Result<(), RunnerError> {
+        if let Some(text) = draft.idea.clone() {
+            let moved = Event::IdeaMoved { text, to: IdeaPlace::Tried, experiment: Some(trial.id) };
+            self.write_lasting(&trial.tag, "overnight", moved).await?;
+        }
+        let listens = self.proposer().is_some_and(|proposer| proposer.listens());
+        if let Some(Stuck { after, rung }) =
+            Stuck::of(&standing.experiments).filter(|it| listens && it.is_new())
+        {
+            self.write_lasting(&trial.tag, "overnight", Event::Stuck { after, rung }).await?;
+        }
+        Ok(())
     }
 
     pub(super) async fn fetched(&self, trial: &Trial) -> Option<Fetched> {

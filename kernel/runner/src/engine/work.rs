@@ -8,7 +8,7 @@ use lab::{Direction, Lab, Tag};
 use super::draft::Draft;
 use super::{Cause, End, Engine, Place};
 use crate::RunnerError;
-use crate::history::{BASELINE, Trial};
+use crate::history::{BASELINE, Counts, Trial};
 use crate::state::State;
 use crate::store::Standing;
 
@@ -231,12 +231,12 @@ impl Engine {
 
     /// Why the loop ends, by what the ledger says.
     fn rule_of_standing(&self, lab: &Lab, standing: &Standing) -> Option<(String, Cause)> {
-        let (target, crashes) = {
+        let (target, counts) = {
             let live = self.live();
             let current = live.current.as_ref()?;
-            (current.options.target, current.counts.crashes)
+            (current.options.target, current.counts)
         };
-        rule_of_standing(lab, standing, target, crashes)
+        rule_of_standing(lab, standing, target, counts)
     }
 
     /// A program that cannot be read now is no reason to end the night: the loop waits until it can.
@@ -256,12 +256,12 @@ impl Engine {
     }
 }
 
-/// The rules that look at the ledger: the target, and crashes in a row.
+/// The rules that look at the ledger: the target, crashes in a row, and a plateau.
 fn rule_of_standing(
     lab: &Lab,
     standing: &Standing,
     target: Option<f64>,
-    crashes: u32,
+    Counts { crashes, dry, .. }: Counts,
 ) -> Option<(String, Cause)> {
     let best = standing.tip.as_ref().and_then(|tip| tip.record.value);
     if let (Some(target), Some(best)) = (target, best) {
@@ -280,6 +280,12 @@ fn rule_of_standing(
         return Some((
             format!("the last {crashes} experiments crashed or timed out: the lab may be broken"),
             Cause::Failed,
+        ));
+    }
+    if lab.plateau > 0 && dry >= lab.plateau {
+        return Some((
+            format!("a plateau: the last {dry} experiments improved nothing (`plateau: {}`)", lab.plateau),
+            Cause::Done,
         ));
     }
     None

@@ -12,6 +12,7 @@ use async_trait::async_trait;
 use lab::Cost;
 use tokio::sync::Mutex;
 
+use super::words::Words;
 use super::worktree::{Changes, Mark};
 use super::{Brief, Failure, Proposal, ProposeError, Proposer, prompt};
 use crate::blocking;
@@ -19,7 +20,7 @@ use crate::environment::Variables;
 use crate::processes::MARK;
 use crate::store::{ReadDiff, Store};
 
-const INSTRUCTIONS: &str = include_str!("agent.md");
+pub(super) const INSTRUCTIONS: &str = include_str!("agent.md");
 /// How long one proposal may take.
 const TIMEOUT: Duration = Duration::from_secs(1200);
 /// What the lab's tools are called by.
@@ -124,18 +125,6 @@ impl AgentProposer {
     }
 }
 
-/// The hypothesis that an agent told: the last line that says so.
-fn hypothesis(text: &str) -> Option<String> {
-    let line = text.lines().rev().find_map(|line| {
-        let line = line.trim_matches(|c: char| c.is_whitespace() || matches!(c, '*' | '#' | '-' | '>'));
-        let (word, rest) = line.split_once(':')?;
-        word.trim_matches('*')
-            .eq_ignore_ascii_case("HYPOTHESIS")
-            .then(|| rest.trim_matches(['*', ' ']).to_owned())
-    });
-    line.filter(|line| !line.is_empty())
-}
-
 #[async_trait]
 impl Proposer for AgentProposer {
     async fn propose(&self, brief: &Brief, cost: &mut Cost) -> Result<Proposal, ProposeError> {
@@ -148,7 +137,7 @@ impl Proposer for AgentProposer {
         let text = format!("{INSTRUCTIONS}\n{page}# Your turn\n\nPropose experiment {}.\n", brief.number);
         let turn = self.work(brief, &text, cost).await?;
         let changes = Changes::of(&self.given.folder, brief).await?;
-        changes.proposal(&self.name, hypothesis(&turn.text))
+        changes.proposal(&self.name, Words::of(&turn.text))
     }
 
     async fn repair(
@@ -168,22 +157,9 @@ impl Proposer for AgentProposer {
         self.work(brief, &text, cost).await?;
         let as_it_was = Brief { files: failure.files.clone(), ..brief.clone() };
         let changes = Changes::of(&self.given.folder, &as_it_was).await?;
-        match changes.proposal(&self.name, None) {
+        match changes.proposal(&self.name, Words::default()) {
             Err(ProposeError::Nothing(_)) => Ok(None),
             proposal => proposal.map(Some),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_last_line_that_says_so_is_the_hypothesis() {
-        let told = "HYPOTHESIS: a first thought\n\nI edited it.\n**HYPOTHESIS:** halve the rate\nDone.";
-        assert_eq!(hypothesis(told).as_deref(), Some("halve the rate"));
-        assert_eq!(hypothesis("I did something"), None);
-        assert_eq!(hypothesis("HYPOTHESIS:"), None);
     }
 }

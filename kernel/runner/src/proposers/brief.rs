@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use lab::{CommitId, Direction, Event, Experiment, Lab, MetricName, Seconds, Status, Tag};
+use lab::{CommitId, Direction, Experiment, Hook, Idea, Lab, MetricName, Said, Seconds, Status, Tag};
 use ledger::{Ledger, LedgerError};
 use serde::Serialize;
 
+use super::again::{Again, again};
+use super::ladder::Stuck;
 use crate::store::{Standing, standing};
 
 /// How many of the latest experiments a brief tells in full, beside those that were kept.
@@ -32,6 +34,16 @@ pub struct Brief {
     pub experiments: Vec<Experiment>,
     /// What people have told the proposer, oldest first.
     pub steering: Vec<String>,
+    /// Ideas that wait, the next one first.
+    pub ideas: Vec<Idea>,
+    /// What people have ruled out: regular expressions.
+    pub vetoes: Vec<String>,
+    /// What the lab's own commands before and after experiments said last.
+    pub hooks: BTreeMap<Hook, String>,
+    /// How long nothing was kept, and what to do about it.
+    pub stuck: Option<Stuck>,
+    /// Discards that deserve another look.
+    pub again: Vec<Again>,
     /// What is left of the night.
     pub remaining: Remaining,
     /// What is being tried now, and not known yet.
@@ -106,6 +118,7 @@ impl Brief {
             let failed = matches!(record.status, Status::Crash | Status::Timeout | Status::Invalid);
             (record.candidate.clone(), record.value.filter(|_| !failed))
         });
+        let mut said = standing.said.clone().with_program(&lab.ideas);
         Self {
             schema: lab::SCHEMA,
             program: lab.instructions.clone(),
@@ -119,7 +132,12 @@ impl Brief {
                 hypothesis: tip.record.hypothesis.clone(),
             }),
             experiments: told(&standing.experiments),
-            steering: Vec::new(),
+            steering: said.steering.split_off(said.steering.len().saturating_sub(STEERING)),
+            ideas: said.ideas,
+            vetoes: said.vetoes,
+            hooks: said.hooks,
+            stuck: Stuck::of(&standing.experiments),
+            again: again(&standing.earlier, &standing.experiments),
             remaining: Remaining::default(),
             trying: Vec::new(),
             refused: Vec::new(),
@@ -140,25 +158,14 @@ impl Brief {
         let baseline = experiments.iter().rfind(|experiment| experiment.record.baseline);
         let standing = match baseline {
             Some(baseline) => standing(ledger, tag, &baseline.record.epoch)?,
-            None => Standing::default(),
+            None => Standing { said: Said::fold(&ledger.events(tag)?), ..Standing::default() },
         };
         let parent = match &standing.tip {
             Some(tip) => tip.record.candidate.clone(),
             None => ledger.snapshot()?.commit,
         };
         let files = ledger.editable_files(&parent, lab)?;
-        let steering = ledger.events(tag)?.into_iter().filter_map(|entry| match entry.event {
-            Event::Steered { text } => Some(text),
-            _ => None,
-        });
-        Ok(Self::new(lab, &standing, parent, files).steered(steering.collect()))
-    }
-
-    /// With what people have told, oldest first; of much only the latest.
-    #[must_use]
-    pub(crate) fn steered(mut self, mut steering: Vec<String>) -> Self {
-        self.steering = steering.split_off(steering.len().saturating_sub(STEERING));
-        self
+        Ok(Self::new(lab, &standing, parent, files))
     }
 }
 

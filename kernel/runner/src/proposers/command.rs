@@ -1,36 +1,37 @@
 //! `command:PROGRAM`: any program that edits a folder.
 //!
 //! It runs in a folder that holds the parent's tree, gets the [`Brief`] as JSON on standard input,
-//! edits editable files in place, and may print one JSON object `{"hypothesis": …}` (with `"cost":
-//! {"usd", "input_tokens", "output_tokens"}` where it knows). Exit 0 with no change means that it has
+//! edits editable files in place, and may print one JSON object `{"hypothesis": …}` (with `"expected"`, `"ideas"` for
+//! later, `"takes"`: the number of an idea of the brief, and `"cost": {"usd", "input_tokens", "output_tokens"}` where
+//! it knows). Exit 0 with no change means that it has
 //! nothing to propose. What it changes elsewhere is dropped, and said.
 
 use std::path::PathBuf;
-use std::process::Stdio;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use lab::Cost;
+use lab::{CommitId, Cost};
 use serde::Deserialize;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::process::Command;
 
+use super::agent::INSTRUCTIONS;
+use super::placeholders::expand;
+use super::words::Words;
 use super::worktree::{Changes, Mark};
-use super::{Brief, Proposal, ProposeError, Proposer};
+use super::{Brief, Proposal, ProposeError, Proposer, prompt};
 use crate::environment::Variables;
-use crate::processes::MARK;
-use crate::store::Store;
+use crate::shell::Shell;
+use crate::store::{ReadDiff, Store};
+use crate::{blocking, paths};
 
 /// How long one proposal may take.
 pub const TIMEOUT: Duration = Duration::from_secs(600);
-/// How much of its output is read.
-const OUTPUT: u64 = 1 << 20;
 
 /// A program that proposes.
 pub struct CommandProposer {
     program: String,
     folder: PathBuf,
     store: Store,
+    diff: ReadDiff,
     variables: Variables,
     timeout: Duration,
 }
@@ -39,69 +40,64 @@ pub struct CommandProposer {
 #[derive(Debug, Default, Deserialize)]
 struct Answer {
     hypothesis: Option<String>,
+    expected: Option<String>,
+    #[serde(default)]
+    ideas: Vec<String>,
+    takes: Option<usize>,
     cost: Option<Cost>,
 }
 
 impl CommandProposer {
     /// The command line `program`, run by `sh -c` in a worktree at `folder`. It gets `variables` whole,
     /// for it may need a key that candidates must not see.
+    ///
+    /// # Errors
+    /// Where the command line has a placeholder that there is not.
     pub fn new(
         program: &str,
         folder: PathBuf,
         store: Store,
         variables: Variables,
         timeout: Duration,
-    ) -> Self {
-        Self { program: program.to_owned(), folder, store, variables, timeout }
+    ) -> Result<Self, String> {
+        expand(program, |_| Vec::new())?;
+        let diff = store.differ();
+        Ok(Self { program: program.to_owned(), folder, store, diff, variables, timeout })
+    }
+
+    /// The command line for one brief, with what its placeholders stand for.
+    fn command(&self, brief: &Brief) -> Result<String, String> {
+        let render = || {
+            let diff = |parent: &CommitId, candidate: &CommitId| (self.diff)(parent, candidate);
+            blocking::here(|| prompt::render(brief, &diff, prompt::TOKENS))
+        };
+        let file = |name: &str, text: &[u8]| {
+            let path = self.folder.with_file_name(name);
+            // Where it cannot be written, the program says so when it cannot be read.
+            let _ = paths::write_whole(&path, text);
+            vec![path.display().to_string()]
+        };
+        expand(&self.program, |name| match name {
+            "brief" => file("brief.md", render().as_bytes()),
+            "json" => file("brief.json", &serde_json::to_vec(brief).unwrap_or_default()),
+            "prompt" => vec![format!("{INSTRUCTIONS}\n{}", render())],
+            "editable" => brief.files.keys().cloned().collect(),
+            "folder" => vec![self.folder.display().to_string()],
+            "number" => vec![brief.number.to_string()],
+            "metric" => vec![brief.metric.to_string()],
+            _ => vec![
+                brief.best.as_ref().and_then(|best| best.value).map_or_else(String::new, |it| it.to_string()),
+            ],
+        })
     }
 
     async fn run(&self, brief: &Brief, mark: &str) -> Result<Answer, ProposeError> {
         let failed = |what: String| ProposeError::Failed(format!("`{}` {what}", self.program));
-        let mut child = Command::new("/bin/sh")
-            .args(["-c", &self.program])
-            .current_dir(&self.folder)
-            .env_clear()
-            .envs(&self.variables.0)
-            .env(MARK, mark)
-            .process_group(0)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .map_err(|e| failed(format!("could not be started: {e}")))?;
         let json = serde_json::to_vec(brief).map_err(|e| failed(e.to_string()))?;
-        let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-        let talk = async {
-            let write = async {
-                if let Some(mut stdin) = stdin {
-                    // A program that does not read its brief is none the worse.
-                    let _ = stdin.write_all(&json).await;
-                }
-            };
-            // Not by `wait_with_output`: what it leaves behind may hold the pipes open.
-            let ((), out, err, status) = tokio::join!(write, read(stdout), read(stderr), child.wait());
-            (out, err, status)
-        };
-        let Ok((out, err, status)) = tokio::time::timeout(self.timeout, talk).await else {
-            return Err(failed(format!("took longer than {} s", self.timeout.as_secs())));
-        };
-        let status = status.map_err(|e| failed(e.to_string()))?;
-        if !status.success() {
-            return Err(failed(format!("ended with {status}: {}", crate::executor::tail(&err, 5))));
-        }
-        Ok(answer(&out))
+        let command = self.command(brief).map_err(failed)?;
+        let shell = Shell { folder: &self.folder, variables: &self.variables, mark, timeout: self.timeout };
+        Ok(answer(&shell.run(&command, &json).await.map_err(failed)?))
     }
-}
-
-async fn read(pipe: Option<impl tokio::io::AsyncRead + Unpin>) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    if let Some(mut pipe) = pipe {
-        let _ = (&mut pipe).take(OUTPUT).read_to_end(&mut bytes).await;
-        // What is more than that is read all the same, so that the program does not hang.
-        let _ = tokio::io::copy(&mut pipe, &mut tokio::io::sink()).await;
-    }
-    bytes
 }
 
 /// The last JSON object that it printed, on a line of its own or over the whole output.
@@ -127,7 +123,9 @@ impl Proposer for CommandProposer {
         let answer = answer?;
         *cost += answer.cost.unwrap_or_default();
         let changes = Changes::of(&self.folder, brief).await?;
-        changes.proposal(&format!("`{}`", self.program), answer.hypothesis)
+        let Answer { hypothesis, expected, ideas, takes, .. } = answer;
+        let words = Words { hypothesis: hypothesis.unwrap_or_default(), expected, ideas, takes };
+        changes.proposal(&format!("`{}`", self.program), words)
     }
 }
 

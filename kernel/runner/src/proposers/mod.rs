@@ -12,31 +12,43 @@ use lab::{CommitId, Cost};
 use ledger::Edit;
 use models::{Client, Key, ModelName, Prices, Settings};
 
+mod again;
 mod agent;
 mod brief;
 pub mod command;
+mod ladder;
 mod lookup;
 mod model;
+mod novelty;
+mod placeholders;
 pub mod prompt;
 pub mod search;
+mod vetoes;
+mod words;
 mod worktree;
 
 use agent::AgentProposer;
 use command::CommandProposer;
 use model::ModelProposer;
 use search::Search;
+use words::Words;
+use worktree::one_line;
 
 use crate::Host;
 use crate::store::Store;
 
+pub use again::Again;
 pub use brief::{Best, Brief, Remaining, Trying};
+pub use ladder::Stuck;
 pub use lookup::{Lookup, NoLookup};
+pub use novelty::Outline;
+pub use vetoes::Vetoes;
 
 /// Reads a file of a commit; `None` where the commit has no such file.
 pub type ReadFile = Arc<dyn Fn(&CommitId, &str) -> Option<Vec<u8>> + Send + Sync>;
 
 /// A change to try.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Proposal {
     /// The editable files that it replaces.
     pub edits: Vec<Edit>,
@@ -44,6 +56,25 @@ pub struct Proposal {
     pub hypothesis: String,
     /// What a person should know about how it was made, such as changes that were dropped.
     pub note: Option<String>,
+    /// What else could be tried, later.
+    pub ideas: Vec<String>,
+    /// Which of the brief's ideas it takes up, from 1.
+    pub takes: Option<usize>,
+}
+
+impl Proposal {
+    /// What somebody says who answers in words.
+    fn said(words: Words, edits: Vec<Edit>, note: Option<String>) -> Self {
+        let expected = words.expected.map(|expected| format!("expected: {}", one_line(&expected)));
+        let notes: Vec<String> = note.into_iter().chain(expected).collect();
+        Self {
+            edits,
+            hypothesis: one_line(&words.hypothesis),
+            note: (!notes.is_empty()).then(|| notes.join("; ")),
+            ideas: words.ideas.iter().map(|idea| one_line(idea)).collect(),
+            takes: words.takes,
+        }
+    }
 }
 
 /// What became of a candidate that failed.
@@ -102,6 +133,11 @@ pub trait Proposer: Send + Sync {
         true
     }
 
+    /// Whether it heeds what it is told in words, and so may be asked for something else.
+    fn listens(&self) -> bool {
+        true
+    }
+
     /// How many candidates it can make at once.
     fn at_once(&self) -> usize {
         1
@@ -132,7 +168,7 @@ impl Means {
                 self.store.clone(),
                 self.host.variables.clone(),
                 command::TIMEOUT,
-            ))),
+            )?)),
             Some(("anthropic" | "openai", _)) => self.model(name, max_cost),
             Some(("acp", agent)) => Ok(Arc::new(AgentProposer::new(agent::Given {
                 name: agent.to_owned(),

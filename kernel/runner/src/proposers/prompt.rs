@@ -22,6 +22,8 @@ pub(super) const BYTES: usize = 3;
 const DIFF: usize = 60;
 /// How long a reason, or what a person said, may be, in characters.
 const REASON: usize = 600;
+/// How much of what the lab's own commands say is told, in bytes.
+const HOOK: usize = 4000;
 /// What share of the tokens the files may take.
 const FILES: f64 = 0.5;
 
@@ -41,6 +43,19 @@ pub fn render(brief: &Brief, diff: Diff<'_>, tokens: usize) -> String {
     page.section("What is left", &left(&brief.remaining));
     let steering = brief.steering.iter().rev().map(|text| format!("- {}", line(text)));
     page.list("What the researcher said, newest first", steering, 0.2);
+    for text in brief.hooks.values().filter(|text| !text.trim().is_empty()) {
+        page.section("What the lab's own command says", &fit(text, HOOK));
+    }
+    let vetoes = brief.vetoes.iter().map(|pattern| format!("- {}", line(pattern)));
+    page.list("Ruled out by the researcher: a change that matches is refused", vetoes, 0.1);
+    let ideas = brief.ideas.iter().enumerate().map(|(index, idea)| {
+        let now = if idea.now { ", who wants it tried now" } else { "" };
+        format!("Idea {}, of {}{now}:\n{}", index + 1, line(&idea.from), data(&line(&idea.text)))
+    });
+    page.list("Ideas that wait, the next one first", ideas, 0.1);
+    if let Some(stuck) = brief.stuck {
+        page.section("How to go on", &stuck.advice());
+    }
     let title = match &brief.best {
         Some(best) => format!("The files of experiment {}, the best so far", best.number),
         None => "The files".to_owned(),
@@ -64,6 +79,8 @@ pub fn render(brief: &Brief, diff: Diff<'_>, tokens: usize) -> String {
         .filter(|experiment| experiment.record.status != Status::Keep)
         .partition(|experiment| experiment.record.value.is_none());
     page.list("What was kept, newest first", kept.map(|experiment| told(experiment, diff)), 0.4);
+    let again = brief.again.iter().map(|it| format!("Because {}:\n{}", it.why, told(&it.experiment, diff)));
+    page.list("Worth another look, on top of the best so far", again, 0.2);
     let lines = rejected(brief, diff);
     page.list("What was tried and not kept, newest first", tried.iter().map(|it| told(it, diff)), 0.5);
     page.list("What failed, newest first", failed.iter().map(|it| told(it, diff)), 0.5);

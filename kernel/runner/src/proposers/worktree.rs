@@ -7,6 +7,7 @@ use lab::Lab;
 use ledger::Edit;
 use tokio::process::Command;
 
+use super::words::Words;
 use super::{Brief, Proposal, ProposeError};
 use crate::processes;
 
@@ -68,7 +69,7 @@ impl Changes {
     }
 
     /// The proposal that it comes to; `who` made it.
-    pub(super) fn proposal(self, who: &str, hypothesis: Option<String>) -> Result<Proposal, ProposeError> {
+    pub(super) fn proposal(self, who: &str, mut words: Words) -> Result<Proposal, ProposeError> {
         let Self { edits, dropped } = self;
         let note = (!dropped.is_empty()).then(|| {
             let shown: Vec<&str> = dropped.iter().take(5).map(String::as_str).collect();
@@ -80,9 +81,11 @@ impl Changes {
             let note = note.map(|note| format!(" ({note})")).unwrap_or_default();
             return Err(ProposeError::Nothing(format!("{who} changed no editable file{note}")));
         }
-        let paths: Vec<&str> = edits.iter().map(|edit| edit.path.as_str()).collect();
-        let hypothesis = hypothesis.unwrap_or_else(|| format!("changes {}", paths.join(", ")));
-        Ok(Proposal { hypothesis: one_line(&hypothesis), edits, note })
+        if words.hypothesis.is_empty() {
+            let paths: Vec<&str> = edits.iter().map(|edit| edit.path.as_str()).collect();
+            words.hypothesis = format!("changes {}", paths.join(", "));
+        }
+        Ok(Proposal::said(words, edits, note))
     }
 }
 

@@ -37,6 +37,7 @@ pub(super) fn status() -> LoopStatus {
             ]),
         }],
         ahead: Vec::new(),
+        queued: Vec::new(),
         cost: Cost { usd: 1.25, input_tokens: 120_000, output_tokens: 4000 },
         problem: None,
         ended: None,

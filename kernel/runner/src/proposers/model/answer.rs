@@ -10,20 +10,16 @@ use std::collections::BTreeMap;
 use ledger::Edit;
 use pulldown_cmark::{CodeBlockKind, Event, Parser, Tag, TagEnd};
 
+use crate::proposers::words::{Words, split};
+
 /// The longest answer that is read, in bytes.
 const LONGEST: usize = 1 << 20;
-/// How many ideas of one answer are kept.
-const IDEAS: usize = 10;
 
 /// A model's answer.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Answer {
-    /// What is tried, in a sentence.
-    pub(super) hypothesis: String,
-    /// What it is expected to bring, in the model's words.
-    pub(super) expected: Option<String>,
-    /// What could be tried later.
-    pub(super) ideas: Vec<String>,
+    /// What it says beside the change.
+    pub(super) words: Words,
     /// What becomes of files, in the order given.
     changes: Vec<Change>,
 }
@@ -104,7 +100,7 @@ impl Answer {
             }
         }
         answer.read_lines(&text[end.min(text.len())..], &mut path);
-        if answer.hypothesis.is_empty() {
+        if answer.words.hypothesis.is_empty() {
             return Err("there is no line that begins with `HYPOTHESIS:`".to_owned());
         }
         if answer.changes.is_empty() {
@@ -118,16 +114,10 @@ impl Answer {
 
     /// Takes in the lines between two code blocks.
     fn read_lines(&mut self, text: &str, path: &mut Option<String>) {
-        for line in text.lines() {
-            let line = line.trim_matches(|c: char| c.is_whitespace() || matches!(c, '*' | '#' | '-' | '>'));
-            let Some((word, rest)) = line.split_once(':') else { continue };
-            let rest = rest.trim_matches(|c: char| c.is_whitespace() || c == '*');
-            match word.trim_matches('*').to_ascii_uppercase().as_str() {
-                "HYPOTHESIS" if self.hypothesis.is_empty() => rest.clone_into(&mut self.hypothesis),
-                "EXPECTED" => self.expected = Some(rest.to_owned()).filter(|rest| !rest.is_empty()),
-                "IDEA" if self.ideas.len() < IDEAS && !rest.is_empty() => self.ideas.push(rest.to_owned()),
+        for (word, rest) in text.lines().filter_map(split) {
+            match word.as_str() {
                 "FILE" => *path = Some(rest.trim_matches('`').to_owned()),
-                _ => {}
+                word => self.words.hear(word, rest),
             }
         }
     }
@@ -300,9 +290,9 @@ mod tests {
             assert_eq!(text, "train.py: LR = 0.05\nDEPTH = 8\n\ndef main():\n    pass\n", "{change}");
         }
         let answer = Answer::parse(&format!("{head}{blocks}\n- IDEA: try more warmup\n")).unwrap();
-        assert_eq!(answer.hypothesis, "a lower rate is steadier");
-        assert_eq!(answer.expected.as_deref(), Some("-0.01"));
-        assert_eq!(answer.ideas, ["try more warmup"]);
+        assert_eq!(answer.words.hypothesis, "a lower rate is steadier");
+        assert_eq!(answer.words.expected.as_deref(), Some("-0.01"));
+        assert_eq!(answer.words.ideas, ["try more warmup"]);
     }
 
     #[test]

@@ -10,7 +10,6 @@ use async_trait::async_trait;
 use lab::{Cost, Lab};
 use models::{Client, Conversation, Fault, ModelError, Price, ToolCall, ToolResult, Turn};
 
-use super::worktree::one_line;
 use super::{Brief, Failure, Lookup, Proposal, ProposeError, Proposer, prompt};
 use crate::store::ReadDiff;
 
@@ -97,11 +96,8 @@ impl ModelProposer {
             match read {
                 Ok((applied, _)) if applied.edits.is_empty() => why = applied.nothing(),
                 Ok((applied, answer)) => {
-                    return Ok(Some(Proposal {
-                        hypothesis: one_line(&answer.hypothesis),
-                        note: applied.note(),
-                        edits: applied.edits,
-                    }));
+                    let note = applied.note();
+                    return Ok(Some(Proposal::said(answer.words, applied.edits, note)));
                 }
                 Err(error) => why = error,
             }

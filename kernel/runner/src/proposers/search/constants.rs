@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::OnceLock;
 
-use tree_sitter::{Language as Grammar, Node, Parser, Query, QueryCursor, StreamingIterator};
+use tree_sitter::{Language as Grammar, Node, Parser, Query, QueryCursor, StreamingIterator, Tree};
 
 use super::{Domain, Literal, Value};
 
@@ -31,6 +31,13 @@ impl Language {
             "yaml" | "yml" => Some(Self::Yaml),
             _ => None,
         }
+    }
+
+    /// The syntax of a text.
+    pub(in crate::proposers) fn tree(self, text: &str) -> Option<Tree> {
+        let mut parser = Parser::new();
+        parser.set_language(&self.grammar()).ok()?;
+        parser.parse(text, None)
     }
 
     fn grammar(self) -> Grammar {
@@ -137,10 +144,7 @@ impl Found<'_> {
 
 /// The constants of a file, in their order.
 pub fn constants(text: &str, language: Language) -> Vec<Constant> {
-    let grammar = language.grammar();
-    let mut parser = Parser::new();
-    let tree = parser.set_language(&grammar).ok().and_then(|()| parser.parse(text, None));
-    let Some((tree, query)) = tree.zip(language.query()) else { return Vec::new() };
+    let Some((tree, query)) = language.tree(text).zip(language.query()) else { return Vec::new() };
 
     let (mut found, mut comments, mut given) = (Vec::new(), HashMap::new(), HashSet::new());
     let mut cursor = QueryCursor::new();

@@ -43,7 +43,7 @@ pub use domain::{Domain, Scale};
 pub use literal::{Literal, Value};
 pub use optimizer::Optimizer;
 
-use super::{Brief, Proposal, ProposeError, Proposer, ReadFile};
+use super::{Brief, Proposal, ProposeError, Proposer, ReadFile, Vetoes};
 use crate::blocking;
 
 /// How many of the latest trials the optimizer learns from.
@@ -132,12 +132,22 @@ impl Proposer for Search {
     fn ahead(&self) -> bool {
         false
     }
+
+    fn listens(&self) -> bool {
+        false
+    }
 }
 
 impl Search {
     fn search(&self, brief: &Brief) -> Result<Proposal, ProposeError> {
         let mut parameters = Self::space(&brief.files, &brief.space).map_err(ProposeError::Over)?;
-        parameters.retain(|parameter| !parameter.constant.domain.is_fixed());
+        let vetoes = Vetoes::new(&brief.vetoes);
+        parameters.retain(|Parameter { constant, .. }| {
+            !constant.domain.is_fixed() && vetoes.of(&constant.name).is_none()
+        });
+        if parameters.is_empty() {
+            return Err(ProposeError::Over("every constant that it may change is ruled out".to_owned()));
+        }
         let paths: Vec<String> = brief.files.keys().cloned().collect();
         let domains: Vec<Domain> = parameters.iter().map(|p| p.constant.domain.clone()).collect();
         let best: Vec<f64> =
@@ -249,7 +259,7 @@ fn write(brief: &Brief, parameters: &[Parameter], values: &[Value]) -> Proposal 
             .map(|(path, content)| Edit { path: path.to_owned(), content: Some(content) })
             .collect(),
         hypothesis: said.join(", "),
-        note: None,
+        ..Proposal::default()
     }
 }
 

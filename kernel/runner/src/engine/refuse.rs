@@ -1,0 +1,71 @@
+//! Why a candidate is not worth a run, or must not have one.
+
+use lab::{CommitId, Lab};
+
+use super::Engine;
+use super::draft::Draft;
+use crate::RunnerError;
+use crate::history::Trial;
+use crate::proposers::{Brief, Outline, Vetoes};
+
+/// Among how many of the latest candidates one that is new has to be so.
+const MEMORY: usize = 400;
+
+impl Engine {
+    /// Why a candidate is refused, in words that its proposer can act on. `novel` where it is to be new in more than a
+    /// comment or a last digit.
+    pub(super) async fn refusal(
+        &self,
+        trial: &Trial,
+        draft: &Draft,
+        brief: &Brief,
+        (candidate, hypothesis): (&CommitId, &str),
+        novel: bool,
+    ) -> Result<Option<String>, RunnerError> {
+        let lab = draft.lab()?;
+        if let Some(number) = self.store.duplicate(&trial.tag, candidate, &lab, &draft.epoch).await? {
+            return Ok(Some(format!("experiment {number} has the same editable files")));
+        }
+        if !brief.vetoes.is_empty() {
+            let differ = self.store.differ();
+            let diff = crate::blocking::here(|| differ(&brief.parent, candidate)).unwrap_or_default();
+            if let Some(pattern) = Vetoes::new(&brief.vetoes).of_candidate(hypothesis, &diff) {
+                return Ok(Some(format!("the researcher has ruled out what matches `{pattern}`")));
+            }
+        }
+        let files = self.store.editable_files(candidate, &lab).await?;
+        for other in &brief.trying {
+            if self.store.editable_files(&other.candidate, &lab).await? == files {
+                return Ok(Some(format!("it is being tried now, as experiment {}", other.number)));
+            }
+        }
+        if !novel {
+            return Ok(None);
+        }
+        let outline = Outline::of(&files);
+        let known = &brief.trials[brief.trials.len().saturating_sub(MEMORY)..];
+        for (other, _) in known.iter().rev() {
+            if self.outline(other, &lab).await?.is_near(&outline) {
+                let number = brief.experiments.iter().find(|it| it.record.candidate == *other);
+                let which = number.map_or_else(
+                    || "an earlier one".to_owned(),
+                    |it| format!("experiment {}", it.record.number),
+                );
+                return Ok(Some(format!(
+                    "it is not new: it differs from {which} in comments, white space or the last digits of numbers only"
+                )));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The outline of an earlier candidate, made once.
+    async fn outline(&self, candidate: &CommitId, lab: &Lab) -> Result<Outline, RunnerError> {
+        if let Some(known) = self.live().outlines.get(candidate) {
+            return Ok(known.clone());
+        }
+        let outline = Outline::of(&self.store.editable_files(candidate, lab).await?);
+        self.live().outlines.insert(candidate.clone(), outline.clone());
+        Ok(outline)
+    }
+}
