@@ -30,6 +30,9 @@ pub struct LoopStatus {
     pub kept: u64,
     /// What makes the candidates.
     pub proposer: Option<String>,
+    /// Which of several proposers are left out, and why.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub out: BTreeMap<String, String>,
     /// The best experiment of the current epoch.
     pub best: Option<Best>,
     /// What each slot is doing.

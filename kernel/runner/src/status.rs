@@ -1,5 +1,7 @@
 //! What a runner is doing, and what the journal says where none runs.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use lab::status::{Ahead, LoopState, LoopStatus, Queued, SlotStatus};
 use lab::{Cost, Seconds};
@@ -21,6 +23,7 @@ impl Engine {
             }
         }
         status.0.pid = Some(Self::pid());
+        status.0.out = self.team().map(|team| team.out()).unwrap_or_default();
         status.0
     }
 }
@@ -58,6 +61,7 @@ impl Live {
             planned: current.and_then(|current| current.options.experiments),
             kept: counts.kept,
             proposer: current.map(|current| current.options.proposer.clone()),
+            out: BTreeMap::new(),
             best: self.best,
             slots,
             ahead: desk
@@ -100,7 +104,7 @@ impl Live {
             hypothesis: setup.map(|(command, _)| command.clone()),
             elapsed: setup.map_or(Seconds(0.0), |(_, since)| elapsed(*since, now)),
             budget: self.budget,
-            last: std::collections::BTreeMap::new(),
+            last: BTreeMap::new(),
         }
     }
 
@@ -112,7 +116,7 @@ impl Live {
             hypothesis: Some(trial.hypothesis.clone()).filter(|hypothesis| !hypothesis.is_empty()),
             elapsed: elapsed(trial.since, now),
             budget: self.budget,
-            last: std::collections::BTreeMap::new(),
+            last: BTreeMap::new(),
         }
     }
 }
@@ -159,6 +163,7 @@ pub fn without_runner(paths: &Paths) -> Result<LoopStatus, RunnerError> {
         planned: last.and_then(|last| last.experiments),
         kept: last.map_or(0, |last| last.counts.kept),
         proposer: last.map(|last| last.proposer.clone()),
+        out: BTreeMap::new(),
         best: None,
         slots: Vec::new(),
         ahead: Vec::new(),

@@ -1,5 +1,7 @@
 //! The table of experiments.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use lab::{Experiment, Status};
 use maud::{Markup, html};
@@ -9,6 +11,7 @@ use crate::{
     bundle::HTML,
     grid::{Align, Grid},
     number::{count, duration, fixed, percent_change, signed},
+    proposers::records,
     standing::{Standing, decimals, tally},
     style,
     text::{clip, one_line},
@@ -78,11 +81,13 @@ pub fn experiments(all: &[Experiment], options: &Options) -> Bundle {
     let view = View { standing, options, decimals: decimals(all) };
     let cut = (rows.len() < found).then(|| {
         let end = if options.sort == Sort::Number && options.top.is_none() { "last" } else { "first" };
-        format!("the {end} {} of {}", rows.len(), count(found, "experiment", "experiments"))
+        format!("… the {end} {} of {}", rows.len(), count(found, "experiment", "experiments"))
     });
     let summary = view.summary(all);
-    Bundle::new(view.text(&rows, &summary, cut.as_deref()))
-        .with(HTML, view.html(&rows, &summary, cut.as_deref()).into_string())
+    let records = records(all, &BTreeMap::new(), view.decimals);
+    let notes: Vec<String> = cut.into_iter().chain(records).collect();
+    Bundle::new(view.text(&rows, &summary, &notes))
+        .with(HTML, view.html(&rows, &summary, &notes).into_string())
 }
 
 /// What the options choose from `all`, in their order; the limit of a table's rows does not matter here.
@@ -130,7 +135,7 @@ impl View<'_> {
         label(experiment, self.options.own.as_deref())
     }
 
-    fn text(&self, rows: &[&Experiment], summary: &str, cut: Option<&str>) -> String {
+    fn text(&self, rows: &[&Experiment], summary: &str, notes: &[String]) -> String {
         if rows.is_empty() {
             return if summary.starts_with("No ") {
                 summary.to_owned()
@@ -166,7 +171,7 @@ impl View<'_> {
         }
         let mut lines = vec![summary.to_owned(), String::new()];
         lines.extend(grid.lines(self.options.width));
-        lines.extend(cut.map(|cut| format!("… {cut}")));
+        lines.extend(notes.iter().cloned());
         lines.join("\n")
     }
 
@@ -178,7 +183,7 @@ impl View<'_> {
         delta.map_or_else(String::new, |delta| signed(delta, self.decimals))
     }
 
-    fn html(&self, rows: &[&Experiment], summary: &str, cut: Option<&str>) -> Markup {
+    fn html(&self, rows: &[&Experiment], summary: &str, notes: &[String]) -> Markup {
         let confident = rows.iter().any(|e| e.record.confidence.is_some());
         html! {
             div {
@@ -200,7 +205,7 @@ impl View<'_> {
                         tbody { @for e in rows { (self.html_row(e, confident)) } }
                     }
                 }
-                @if let Some(cut) = cut { div style=(style::MUTED) { "… " (cut) } }
+                @for note in notes { div style=(style::MUTED) { (note) } }
             }
         }
     }

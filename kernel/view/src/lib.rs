@@ -23,6 +23,7 @@ mod notice;
 mod number;
 mod page;
 mod plan;
+mod proposers;
 mod space;
 mod standing;
 mod style;

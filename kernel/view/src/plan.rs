@@ -9,7 +9,7 @@ use crate::{
     bundle::HTML,
     grid::{Align, Grid},
     style,
-    text::{clean, clip},
+    text::{clip, one_line},
 };
 
 /// What a plan is made of.
@@ -40,7 +40,7 @@ pub fn plan(plan: &Plan<'_>) -> Bundle {
     for row in &rows {
         grid.row(row.to_vec());
     }
-    let vetoes: Vec<String> = plan.vetoes.iter().map(|pattern| clip(&clean(pattern), TEXT)).collect();
+    let vetoes: Vec<String> = plan.vetoes.iter().map(|pattern| clip(&one_line(pattern), TEXT)).collect();
     let mut text = if rows.is_empty() {
         "Nothing is planned: the proposer goes by the program and the ledger alone.".to_owned()
     } else {
@@ -87,5 +87,5 @@ fn rows(plan: &Plan<'_>) -> Vec<[String; 3]> {
         [format!("idea {}", index + 1), idea.text.clone(), format!("{}{now}", idea.from)]
     });
     let all = slots.chain(queued).chain(ahead).chain(ideas);
-    all.map(|row| row.map(|cell| clip(&clean(&cell), TEXT))).collect()
+    all.map(|row| row.map(|cell| clip(&one_line(&cell), TEXT))).collect()
 }

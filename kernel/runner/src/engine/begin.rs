@@ -1,6 +1,6 @@
 //! Beginning a loop, and going on with one that was cut off.
 
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 use lab::{AtBudget, CommitId, Event, EventId, Lab, Tag};
@@ -12,8 +12,10 @@ use super::{Cause, Engine};
 use crate::executor::{missing, preflight};
 use crate::history::{Counts, LoopSoFar, Trial};
 use crate::processes::Process;
-use crate::proposers::Means;
+use crate::proposers::better::better;
 use crate::proposers::search::Search;
+use crate::proposers::team::Team;
+use crate::proposers::{Limits, Means};
 use crate::protocol::StartOptions;
 use crate::{RunnerError, paths};
 
@@ -87,6 +89,9 @@ impl Engine {
                  program.md would end each run at it"
                     .to_owned(),
             );
+        }
+        if options.proposer == "search" {
+            notes.extend(better(&self.host.variables));
         }
         let now = Timestamp::now();
         let deadline = options.hours.map(|hours| deadline(now, hours)).transpose()?;
@@ -198,7 +203,7 @@ impl Engine {
                 lab.editable.join(", ")
             )));
         }
-        if options.proposer == "search" {
+        if Team::names(&options.proposer).iter().any(|name| name == "search") {
             Search::space(&files, &lab.space).map_err(refuse)?;
         }
         let means = Means {
@@ -207,8 +212,9 @@ impl Engine {
             proposal: self.paths.proposal(),
             program: self.paths.program.clone(),
         };
-        let proposer = means.proposer(&options.proposer, options.max_cost).map_err(refuse)?;
-        *self.proposer.lock().unwrap_or_else(PoisonError::into_inner) = Some(proposer);
+        let limits = Limits { hours: options.hours, usd: options.max_cost };
+        let team = means.team(&options.proposer, limits).map_err(refuse)?;
+        *self.team.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(team));
         Ok(())
     }
 

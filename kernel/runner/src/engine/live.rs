@@ -139,6 +139,13 @@ impl Live {
         open && room && self.desk.len() < at_once && self.waiting() < wanted
     }
 
+    /// The proposers of what the loop has on its way, and those of what is being made.
+    pub(crate) fn proposers(&self) -> (Vec<String>, Vec<String>) {
+        let names = |trial: &Trial| trial.proposer.clone();
+        let all = self.slots.iter().flatten().chain(&self.queue).chain(&self.desk);
+        (all.map(names).collect(), self.desk.iter().map(names).collect())
+    }
+
     /// Queues a candidate that a person made: before those of the loop that have not begun.
     pub(crate) fn queue_human(&mut self, trial: Trial) {
         let later = |other: &Trial| other.is_of_loop() && !other.holds_slot();

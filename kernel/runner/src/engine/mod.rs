@@ -35,6 +35,7 @@ pub(crate) use live::Live;
 use crate::executor::Executor;
 use crate::history::{History, Trial};
 use crate::journal::{self, Journal};
+use crate::proposers::team::Team;
 use crate::proposers::{ProposeError, Proposer};
 use crate::shim::End as RunEnd;
 use crate::store::Store;
@@ -100,8 +101,8 @@ pub(crate) struct Engine {
     cancel: watch::Sender<bool>,
     /// Whether no candidate is to be made any more.
     closing: watch::Sender<bool>,
-    /// The proposer of the current loop.
-    proposer: Mutex<Option<Arc<dyn Proposer>>>,
+    /// The proposers of the current loop.
+    team: Mutex<Option<Arc<Team>>>,
     /// From a judgement to its record nobody else judges: the best must not move in between.
     judging: tokio::sync::Mutex<()>,
     /// One at a time: what reserves a number, begins or revives a loop.
@@ -146,7 +147,7 @@ impl Engine {
             wake: Notify::new(),
             cancel: watch::Sender::new(false),
             closing: watch::Sender::new(false),
-            proposer: Mutex::new(None),
+            team: Mutex::new(None),
             judging: tokio::sync::Mutex::new(()),
             reserving: tokio::sync::Mutex::new(()),
         };
@@ -210,8 +211,13 @@ impl Engine {
         let _ = closing.wait_for(|closing| *closing).await;
     }
 
-    fn proposer(&self) -> Option<Arc<dyn Proposer>> {
-        self.proposer.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub(crate) fn team(&self) -> Option<Arc<Team>> {
+        self.team.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Who makes an experiment's candidate, and mends it.
+    fn proposer_of(&self, trial: &Trial) -> Option<Arc<dyn Proposer>> {
+        self.team()?.named(&trial.proposer)
     }
 
     /// Waits for the end of a run, and ends it where everything is to be ended.
@@ -311,6 +317,9 @@ impl Engine {
                 None
             }
             Ok(Done::Abandoned { why }) => {
+                // Where others propose too, they go on without it.
+                let team = self.team();
+                let why = why.filter(|why| !team.is_some_and(|team| team.missed(&trial.proposer, why)));
                 self.live().abandoned(trial, why.as_ref());
                 if let Some(ProposeError::Blocked(reason)) = why {
                     self.pause(Some(reason)).await.map_or_else(|error| self.fail(&error), |()| None)

@@ -1,6 +1,6 @@
 //! Having a candidate made, and bringing it up to date before it runs.
 
-use lab::{Cost, Event, Experiment, Hook};
+use lab::{Event, Experiment, Hook};
 
 use super::Engine;
 use super::carry::Done;
@@ -15,9 +15,12 @@ const ATTEMPTS: usize = 5;
 impl Engine {
     /// Has a candidate made, and refuses what was tried before.
     pub(super) async fn make(&self, trial: &mut Trial, mut draft: Draft) -> Result<Done, RunnerError> {
-        // One that an earlier loop left behind is proposed by the proposer of this one.
-        if let Some(current) = &self.live().current {
-            trial.proposer.clone_from(&current.options.proposer);
+        // One that an earlier loop left behind is proposed by a proposer of this one.
+        if self.proposer_of(trial).is_none() {
+            let standing = self.store.standing(&trial.tag, &draft.epoch).await?;
+            if let Some(name) = self.next_proposer(&standing) {
+                trial.proposer = name;
+            }
         }
         self.proposing(trial)?;
         let mut refused: Vec<String> = Vec::new();
@@ -29,7 +32,7 @@ impl Engine {
         }
         while refused.len() < ATTEMPTS {
             let brief = self.brief(trial, &draft, &refused).await?;
-            let mut proposal = match self.ask(&brief, &mut trial.cost).await {
+            let mut proposal = match self.ask(trial, &brief).await {
                 Some(Ok(proposal)) => proposal,
                 Some(Err(why)) => return self.not_proposed(trial, why),
                 None => return self.put_down(trial, "it was stopped while it was being proposed"),
@@ -41,7 +44,7 @@ impl Engine {
             }
             let candidate = self.store.candidate(&brief.parent, proposal.edits, &proposal.hypothesis).await?;
             let what = (&candidate, proposal.hypothesis.as_str());
-            let novel = self.proposer().is_some_and(|proposer| proposer.listens());
+            let novel = self.proposer_of(trial).is_some_and(|proposer| proposer.listens());
             if let Some(why) = self.refusal(trial, &draft, &brief, what, novel).await? {
                 refused.push(format!("{}: {why}", proposal.hypothesis));
                 continue;
@@ -52,6 +55,9 @@ impl Engine {
             self.save_draft(trial.id, &draft)?;
             let cost = trial.cost;
             self.proposed(trial, candidate, &proposal.hypothesis, cost)?;
+            if let Some(team) = self.team() {
+                team.made(&trial.proposer);
+            }
             for text in
                 proposal.ideas.into_iter().filter(|text| brief.ideas.iter().all(|idea| idea.text != *text))
             {
@@ -77,11 +83,12 @@ impl Engine {
         Ok(Done::Abandoned { why: None })
     }
 
-    /// Asks the proposer, and adds to `cost` what that cost; `None` where no candidate is needed any more.
-    async fn ask(&self, brief: &Brief, cost: &mut Cost) -> Option<Result<Proposal, ProposeError>> {
+    /// Asks the proposer, and adds to the trial what that cost; `None` where no candidate is needed any more.
+    async fn ask(&self, trial: &mut Trial, brief: &Brief) -> Option<Result<Proposal, ProposeError>> {
+        let proposer = self.proposer_of(trial);
         let propose = async {
-            match self.proposer() {
-                Some(proposer) => proposer.propose(brief, cost).await,
+            match proposer {
+                Some(proposer) => proposer.propose(brief, &mut trial.cost).await,
                 None => Err(ProposeError::Failed("there is no proposer: no loop is on".to_owned())),
             }
         };

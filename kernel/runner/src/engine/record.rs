@@ -66,7 +66,7 @@ impl Engine {
             let moved = Event::IdeaMoved { text, to: IdeaPlace::Tried, experiment: Some(trial.id) };
             self.write_lasting(&trial.tag, "overnight", moved).await?;
         }
-        let listens = self.proposer().is_some_and(|proposer| proposer.listens());
+        let listens = self.proposer_of(trial).is_some_and(|proposer| proposer.listens());
         if let Some(Stuck { after, rung }) =
             Stuck::of(&standing.experiments).filter(|it| listens && it.is_new())
         {

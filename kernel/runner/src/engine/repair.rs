@@ -23,7 +23,7 @@ impl Engine {
         let open = self.live().current.as_ref().is_some_and(|current| current.ending.is_none());
         let may = trial.is_of_loop() && !trial.is_baseline() && trial.repairs < lab.repairs && open;
         let (Some(proposer), Some(parent), Some(candidate)) =
-            (self.proposer().filter(|_| may), trial.parent.clone(), trial.candidate.clone())
+            (self.proposer_of(trial).filter(|_| may), trial.parent.clone(), trial.candidate.clone())
         else {
             return Ok(false);
         };

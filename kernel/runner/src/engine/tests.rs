@@ -16,6 +16,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{Cause, End, Engine};
 use crate::executor::{Executor, Fetched, Given, Kind};
+use crate::proposers::team::Team;
 use crate::proposers::{Brief, Proposal, ProposeError, Proposer};
 use crate::shim::{End as RunEnd, Job};
 use crate::store::Store;
@@ -132,7 +133,7 @@ async fn night(slots: u32, experiments: u64) -> (End, Vec<Experiment>, f64) {
     let options = StartOptions { experiments: Some(experiments), slots, ..StartOptions::default() };
     engine.start(options).await.unwrap();
     let slow = Slow { at_once: slots as usize, made: AtomicUsize::new(0) };
-    *engine.proposer.lock().unwrap() = Some(Arc::new(slow));
+    *engine.team.lock().unwrap() = Some(Arc::new(Team::alone("search", Arc::new(slow))));
     let began = Instant::now();
     let end = engine.run(Duration::from_secs(10)).await.unwrap();
     let whole = began.elapsed() * slots;

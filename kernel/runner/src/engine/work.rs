@@ -157,14 +157,20 @@ impl Engine {
 
     /// Whether another candidate may be made now.
     fn may_propose(&self) -> bool {
-        let proposer = self.proposer();
-        proposer.is_some_and(|proposer| self.live().may_propose(proposer.ahead(), proposer.at_once()))
+        self.team().is_some_and(|team| self.live().may_propose(team.ahead(), team.at_once()))
+    }
+
+    /// Who of the loop's proposers makes the next candidate; `None` where all of them are busy.
+    pub(super) fn next_proposer(&self, standing: &Standing) -> Option<String> {
+        let team = self.team()?;
+        let (pending, busy) = self.live().proposers();
+        team.next(&standing.experiments, &pending, &busy)
     }
 
     /// Begins an experiment of the loop.
     async fn proposal(&self) -> Result<Next, RunnerError> {
-        let told = self.live().current.as_ref().map(|c| (c.options.tag.clone(), c.options.proposer.clone()));
-        let Some((tag, proposer)) = told else { return Ok(Next::Wait) };
+        let tag = self.live().current.as_ref().map(|current| current.options.tag.clone());
+        let Some(tag) = tag else { return Ok(Next::Wait) };
         let base = self.base().await?;
         let draft = match self.draft(&base).await {
             Ok(draft) => draft,
@@ -182,11 +188,12 @@ impl Engine {
             // The rule is applied by the next look, when nothing runs any more.
             return Ok(if self.live().in_flight() > 0 { Next::Wait } else { Next::Retry(Duration::ZERO) });
         }
-        let Some(tip) = standing.tip else {
+        let Some(tip) = standing.tip.clone() else {
             return self.baseline(&tag, &draft, Some(base)).await;
         };
         self.show_best(Some(&tip));
         self.reconcile(&tag, &tip).await?;
+        let Some(proposer) = self.next_proposer(&standing) else { return Ok(Next::Wait) };
         let trial = {
             let _one = self.reserving.lock().await;
             self.new_trial(&tag, &proposer, Some(tip.record.candidate.clone())).await?

@@ -14,6 +14,8 @@ use models::{Client, Key, ModelName, Prices, Settings};
 
 mod again;
 mod agent;
+mod bandit;
+pub(crate) mod better;
 mod brief;
 pub mod command;
 mod ladder;
@@ -23,6 +25,7 @@ mod novelty;
 mod placeholders;
 pub mod prompt;
 pub mod search;
+pub(crate) mod team;
 mod vetoes;
 mod words;
 mod worktree;
@@ -31,6 +34,7 @@ use agent::AgentProposer;
 use command::CommandProposer;
 use model::ModelProposer;
 use search::Search;
+use team::Team;
 use words::Words;
 use worktree::one_line;
 
@@ -38,6 +42,7 @@ use crate::Host;
 use crate::store::Store;
 
 pub use again::Again;
+pub use bandit::Limits;
 pub use brief::{Best, Brief, Remaining, Trying};
 pub use ladder::Stuck;
 pub use lookup::{Lookup, NoLookup};
@@ -155,11 +160,25 @@ pub(crate) struct Means {
 }
 
 impl Means {
+    /// Makes the proposers that `names` says, with commas between them; `limits` are what the night may take.
+    ///
+    /// # Errors
+    /// Why one cannot be, in a sentence.
+    pub(crate) fn team(&self, names: &str, limits: Limits) -> Result<Team, String> {
+        let names = Team::names(names);
+        let several = names.len() > 1;
+        let member = |name: String| {
+            let said = |why: String| if several { format!("`{name}`: {why}") } else { why };
+            self.proposer(&name, limits.usd).map_err(said).map(|proposer| (name.clone(), proposer))
+        };
+        Ok(Team::new(names.into_iter().map(member).collect::<Result<_, _>>()?, limits))
+    }
+
     /// Makes a proposer by its name; `max_cost` is what proposing may cost.
     ///
     /// # Errors
     /// Why it cannot be, in a sentence.
-    pub(crate) fn proposer(&self, name: &str, max_cost: Option<f64>) -> Result<Arc<dyn Proposer>, String> {
+    fn proposer(&self, name: &str, max_cost: Option<f64>) -> Result<Arc<dyn Proposer>, String> {
         match name.split_once(':') {
             None if name == "search" => Ok(Arc::new(Search::new(self.store.reader()))),
             Some(("command", program)) if !program.trim().is_empty() => Ok(Arc::new(CommandProposer::new(

@@ -10,6 +10,7 @@ use super::{Curve, Live};
 use crate::{
     experiments::headline,
     number::{count, duration, fixed, short},
+    proposers::records,
     standing::{Standing, decimals, tally},
     style,
     text::{clip, one_line},
@@ -29,6 +30,8 @@ pub(super) struct Facts<'a> {
     pub(super) night: Vec<(&'static str, Option<f64>, String)>,
     /// The gain so far, the keep rate and the cost.
     pub(super) gains: Vec<String>,
+    /// What each of several proposers has done.
+    pub(super) proposers: Vec<String>,
     pub(super) slots: Vec<Slot>,
     /// What the curve says in words.
     pub(super) curve: Option<String>,
@@ -84,6 +87,7 @@ impl<'a> Facts<'a> {
             time: live.now.strftime("%Y-%m-%d %H:%M:%S %Z").to_string(),
             night: if idle { Vec::new() } else { night(live) },
             gains,
+            proposers: records(experiments, &status.out, decimals),
             slots: if idle { Vec::new() } else { slots(live) },
             curve: live.curve.as_ref().and_then(curve),
             last: experiments.iter().rev().take(JUDGEMENTS).collect(),

@@ -35,6 +35,7 @@ pub(super) fn markup(live: &Live, facts: &Facts) -> Markup {
                 @if i == 0 && facts.gains.len() > 1 { b { (gain) } } @else { (gain) }
                 @if i + 1 < facts.gains.len() { " · " }
             } }
+            @for record in &facts.proposers { div style=(CAPTION) { (record) } }
             @for slot in &facts.slots { (slot_box(slot)) }
             (figures(live, facts))
             @if let Some(reason) = &facts.ended { div style=(format!("{};{ROW}", style::callout(style::GREY))) { "Ended: " (reason) } }

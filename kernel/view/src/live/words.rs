@@ -29,6 +29,7 @@ pub(super) fn text(live: &Live, facts: &Facts) -> String {
         Some((first, rest)) if columns(&gains) > WIDTH => lines.extend([first.clone(), rest.join(" · ")]),
         _ => lines.push(gains),
     }
+    lines.extend(facts.proposers.iter().map(|record| clip(record, WIDTH)));
     for slot in &facts.slots {
         lines.extend(slot_lines(slot));
     }

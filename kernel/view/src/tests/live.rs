@@ -22,6 +22,7 @@ pub(super) fn status() -> LoopStatus {
         planned: Some(60),
         kept: 5,
         proposer: Some("search".to_owned()),
+        out: BTreeMap::new(),
         best: Some(Best { number: 12, value: 0.9932 }),
         slots: vec![SlotStatus {
             slot: 0,
@@ -53,6 +54,25 @@ fn view<'a>(
     let curve =
         Curve { name: "loss".into(), experiment: Some(17), current: loss(120, 2.9), best: loss(300, 2.7) };
     Live { status, experiments, metric, curve: Some(curve), now }
+}
+
+#[test]
+fn several_proposers_each_have_a_record() {
+    let (mut status, mut experiments, metric) = (status(), ledger(17), metric());
+    for experiment in experiments.iter_mut().filter(|it| it.record.number % 3 == 1) {
+        experiment.record.proposer = "acp:claude".to_owned();
+        experiment.record.cost.usd = 0.25;
+    }
+    status.out.insert("openai:gpt-6".to_owned(), "it does not let us in: 401".to_owned());
+    let bundle = crate::live(&view(&status, &experiments, &metric));
+    let lines: Vec<&str> = bundle.text().lines().filter(|line| line.contains(" kept of ")).collect();
+    insta::assert_snapshot!(lines.join("\n"), @r"
+    3 kept of 16 tried (19%) · $1.25, 124,000 tokens
+    acp:claude: 2 kept of 6, −0.000111 in 30m 22s, $1.50
+    search: 1 kept of 10, −0.001578 in 50m 39s
+    openai:gpt-6: 0 kept of 0, left out: it does not let us in: 401
+    ");
+    assert!(bundle.html().unwrap().contains("left out: it does not let us in: 401"));
 }
 
 #[test]

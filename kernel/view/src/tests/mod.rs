@@ -4,6 +4,7 @@
 mod charts;
 mod hostile;
 mod live;
+mod plan;
 mod space;
 mod support;
 mod tables;
