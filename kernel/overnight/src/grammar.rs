@@ -6,6 +6,10 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use lab::{Seconds, Status, Tag};
 
+mod ask;
+
+pub(crate) use ask::AskArgs;
+
 /// What a terminal is given.
 #[derive(Debug, Parser)]
 #[command(name = "overnight", version, about, propagate_version = true, max_term_width = 100)]
@@ -171,6 +175,8 @@ pub(crate) enum Command {
     Plot(PlotArgs),
     /// Query experiments, runs, metrics and events.
     Sql(SqlArgs),
+    /// Ask the research agent about the lab, or `--local` the standard questions.
+    Ask(AskArgs),
     /// Show the program and the settings that it gives.
     Program,
     /// Show what a model is told before it proposes: the program, the files, what was tried.

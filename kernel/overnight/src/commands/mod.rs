@@ -1,6 +1,8 @@
 //! What each command does, one file per group. A command shows its answer on a [`Sink`] and returns.
 
+pub(crate) mod ask;
 mod brief;
+mod constants;
 mod decide;
 mod doctor;
 mod files;
@@ -23,6 +25,7 @@ pub(crate) async fn run(command: Command, session: &Session, sink: &dyn Sink) ->
         Command::Loop(LoopCommand::Start(args)) => loops::start(&args, session, sink).await,
         Command::Loop(command) => loops::run(command, session, sink).await,
         Command::Run(args) => person::run(&args, session, sink).await,
+        Command::Ask(args) => ask::run(&args, session, sink).await,
         // The rest reads and writes files alone.
         command => tokio::task::block_in_place(|| local(&command, session, sink)),
     }
@@ -48,6 +51,8 @@ fn local(command: &Command, session: &Session, sink: &dyn Sink) -> Result<(), Fa
         Command::Export(args) => files::export(args, session, sink),
         Command::Import(args) => files::import(args, session, sink),
         Command::Doctor => doctor::run(session, sink),
-        Command::Loop(_) | Command::Run(_) => Err(Failure::new("this command is not a local one")),
+        Command::Loop(_) | Command::Run(_) | Command::Ask(_) => {
+            Err(Failure::new("this command is not a local one"))
+        }
     }
 }
