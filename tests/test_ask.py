@@ -6,8 +6,10 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import nbformat
 import pytest
 
+from browsers import CHROMIUM, jupyterlab, notebook
 from kernels import Kernel, Message, kernel
 from labs import Lab
 from models import CANARY, Answer, Call, Cut, Model, Paused, Refusal, change, model
@@ -55,7 +57,7 @@ def test_an_answer_streams_and_what_was_looked_up_is_folded(tried: Lab) -> None:
     assert "<strong>1</strong> was tried." in html and "<td>1</td>" in html
     assert html.count("<details") == 2 and "ORDER BY value" in html and "val_bpb" in html
     assert html.index("<details") < html.index("was tried"), "what was looked up stands before what was made of it"
-    assert f"{AGENT}, 3000 tokens read, 600 written, $0.0300" in html
+    assert f"{AGENT}, 3,000 tokens read, 600 written, $0.0300" in html
     plain = shown[-1]["data"]["text/plain"]
     assert plain == shown[-1]["data"]["text/markdown"] and plain.startswith("> sql SELECT number, value FROM")
     told = it.told(0)
@@ -140,7 +142,7 @@ def test_an_interrupt_ends_it_and_keeps_what_was_said(tried: Lab) -> None:
     html = last_html(cell.of("update_display_data"))
     assert cell.status == "error" and "interrupted" in cell.text
     assert "This much" in html and "and more" not in html and "SELECT 1 AS one" in html
-    assert "ended before it was done" in html and "1000 tokens read, 200 written, $0.0100" in html
+    assert "ended before it was done" in html and "1,000 tokens read, 200 written, $0.0100" in html
 
 
 def test_trouble_that_passes_is_waited_for_and_a_broken_answer_begins_anew(tried: Lab) -> None:
@@ -182,7 +184,7 @@ def test_the_model_of_the_last_loop_answers(lab: Lab) -> None:
         lab.night("--agent", "openai:gpt-6-sol", "--experiments", "2", env=it.env())
         lab.night("--experiments", "3", env=it.env())
         done = lab.overnight("ask", "is", "it", "so", env=it.env())
-    assert done.out == "Yes.\n\n— openai:gpt-6-sol, 1000 tokens read, 200 written, $0.0040\n"
+    assert done.out == "Yes.\n\n— openai:gpt-6-sol, 1,000 tokens read, 200 written, $0.0040\n"
 
 
 def test_a_terminal_prints_an_answer_as_it_comes(tried: Lab) -> None:
@@ -200,7 +202,7 @@ def test_a_terminal_prints_an_answer_as_it_comes(tried: Lab) -> None:
         rest, err = asked.communicate(timeout=60)
         assert asked.returncode == 0, err
         assert first + rest == ("> diff 1\n\nOne half and the other.\n\n— " + AGENT
-                                      + ", 2000 tokens read, 400 written, $0.0200\n")
+                                      + ", 2,000 tokens read, 400 written, $0.0200\n")
         told = tried.json("ask", "--agent", AGENT, "x")
     assert told["answer"] == "So." and told["cell"] == "%best" and told["steps"][0]["tool"] == "propose_cell"
     assert told["cost"] == {"usd": pytest.approx(0.02), "input_tokens": 2000, "output_tokens": 400}
@@ -255,6 +257,39 @@ def test_some_of_the_standard_questions_are_shown_in_a_notebook(eventful: Lab) -
         assert "WARMUP" in k.execute("%%sql\nSELECT name FROM constants GROUP BY name").text
         unknown = k.execute("%ask --local the weather")
         assert unknown.status == "error" and "What was close?" in unknown.text
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium (Debian: apt install chromium)")
+def test_an_answer_in_jupyterlab(eventful: Lab) -> None:
+    """The page shows HTML with its folds closed, and puts the cell that is proposed below."""
+    book = nbformat.v4.new_notebook(metadata={"kernelspec": {"name": "overnight", "display_name": "Overnight"}})
+    cells = ("%%ask\nWhich change helped, and why?", "%ask --local what crashed, and what helped?")
+    book.cells = [nbformat.v4.new_code_cell(source) for source in cells]
+    nbformat.write(book, eventful.root / "asked.ipynb")
+    query = "SELECT number, status, value, hypothesis\nFROM experiments\nORDER BY value"
+    script = [Call("sql", {"query": query}), Call("experiment", {"number": 1}),
+              Call("propose_cell", {"code": "%diff 1", "why": "what experiment 1 changed"}),
+              "**Experiment 1** helped: `LR = 0.02` gained 0.02.\n\n| experiment | value |\n|--:|--:|\n| 0 | 1.126 |\n"
+              "| 1 | 1.099 |\n\n- A lower rate is *steadier*.\n- The width was not changed with it."]
+    with model(script) as it:
+        eventful.place.env |= it.env() | {"OVERNIGHT_AGENT": AGENT}
+        with jupyterlab(eventful) as address, notebook(address, "asked.ipynb") as page:
+            page.ready()
+            page.run(1)
+            page.output(1).locator("details").nth(1).wait_for()
+            page.run(0)
+            page.output(0).get_by_text("$0.0400").wait_for()
+            answer = page.output(0)
+            assert answer.count() == 1 and answer.locator("td", has_text="1.099").count() == 1
+            folds = answer.locator("details")
+            assert folds.count() == 3 and not folds.first.locator("pre").first.is_visible()
+            page.shot("ask-folded")
+            folds.first.locator("summary").click()
+            assert folds.first.locator("pre").first.is_visible() and "ORDER BY" in folds.first.inner_text()
+            assert "%diff 1" in page.cell(1).locator(".cm-content").inner_text()
+            page.shot("ask")
+            assert page.errors().all_inner_texts() == []
 
 
 def test_an_empty_ledger_is_said_plainly(lab: Lab) -> None:

@@ -3,6 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use lab::Cost;
+use lab::value::format_value;
 use models::Piece;
 use serde_json::json;
 use view::{Answer, Bundle, Part, Proposed, Step};
@@ -121,12 +122,13 @@ impl<'a> Page<'a> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// `anthropic:claude-opus-5, 2,000 tokens read and 400 written, $0.0200`.
+    /// `anthropic:claude-opus-5, 2,000 tokens read, 400 written, $0.0200`.
     fn foot(&self, state: &State) -> String {
         let Cost { usd, input_tokens, output_tokens } = state.cost;
         let mut foot = vec![self.model.clone()];
         if input_tokens + output_tokens > 0 {
-            foot.push(format!("{input_tokens} tokens read, {output_tokens} written"));
+            let count = |tokens: u64| format_value(tokens as f64);
+            foot.push(format!("{} tokens read, {} written", count(input_tokens), count(output_tokens)));
             foot.push(if self.priced {
                 format!("${usd:.4}")
             } else {
