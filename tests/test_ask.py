@@ -184,7 +184,9 @@ def test_the_model_of_the_last_loop_answers(lab: Lab) -> None:
         lab.night("--agent", "openai:gpt-6-sol", "--experiments", "2", env=it.env())
         lab.night("--experiments", "3", env=it.env())
         done = lab.overnight("ask", "is", "it", "so", env=it.env())
+        lab.overnight("ask", "x", env=it.env() | {"OVERNIGHT_AGENT": AGENT}, code=1)
     assert done.out == "Yes.\n\n— openai:gpt-6-sol, 1,000 tokens read, 200 written, $0.0040\n"
+    assert it.asked[-1]["model"] == "claude-opus-5", "what the person says comes before what the loop had"
 
 
 def test_a_terminal_prints_an_answer_as_it_comes(tried: Lab) -> None:

@@ -409,7 +409,7 @@ pub(crate) enum PlotKind {
 /// `sql`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct SqlArgs {
-    /// The query, over the tables experiments, runs, metrics and events, and the frames that have a name.
+    /// The query, over the tables experiments, runs, metrics, events and constants, and the frames that have a name.
     #[arg(required = true)]
     pub(crate) query: Vec<String>,
     /// Rows to show at once.

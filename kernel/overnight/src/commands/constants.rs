@@ -4,8 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use frames::{Constant, Frames};
 use lab::{Experiment, Lab, Tag};
-use ledger::Ledger;
-use runner::proposers::search::{Language, Search, constants};
+use runner::proposers::search::{Language, Parameter, Search, constants};
 
 use crate::failure::Failure;
 use crate::session::Session;
@@ -22,13 +21,17 @@ type Space = HashMap<(String, String), (bool, String)>;
 pub(super) fn lend(frames: &mut Frames, session: &Session, tag: &Tag) -> Result<(), Failure> {
     let lab = session.lab(frames.ledger())?;
     let experiments = frames.list(tag)?;
+    let best = lab::experiment::best(&experiments);
     let ledger = frames.ledger();
-    let epoch = lab::experiment::best(&experiments).or(experiments.last()).map(|one| &one.record.epoch);
-    let current: Vec<&Experiment> =
+    let space = match best {
+        Some(best) => space(&ledger.editable_files(&best.record.candidate, &lab)?, &lab),
+        None => Space::new(),
+    };
+    let epoch = best.or(experiments.last()).map(|one| &one.record.epoch);
+    let mut current: Vec<&Experiment> =
         experiments.iter().filter(|one| Some(&one.record.epoch) == epoch).collect();
-    let space = space(ledger, &lab, lab::experiment::best(&experiments))?;
     let mut rows = Vec::new();
-    for experiment in &current[current.len().saturating_sub(LATEST)..] {
+    for experiment in current.split_off(current.len().saturating_sub(LATEST)) {
         let files = ledger.editable_files(&experiment.record.candidate, &lab)?;
         rows.extend(found(&files, experiment.record.number, &space));
     }
@@ -36,18 +39,14 @@ pub(super) fn lend(frames: &mut Frames, session: &Session, tag: &Tag) -> Result<
     Ok(())
 }
 
-fn space(ledger: &Ledger, lab: &Lab, best: Option<&Experiment>) -> Result<Space, Failure> {
-    let Some(best) = best else { return Ok(Space::new()) };
-    let files = ledger.editable_files(&best.record.candidate, lab)?;
-    // Where there is none, nothing is in the table that may change.
-    let parameters = Search::space(&files, &lab.space).unwrap_or_default();
-    let told = |domain: &runner::proposers::search::Domain, literal: &_| {
-        (domain.is_fixed(), domain.describe(literal))
+fn space(files: &BTreeMap<String, Vec<u8>>, lab: &Lab) -> Space {
+    // Where there is nothing to search over, nothing in the table may change.
+    let parameters = Search::space(files, &lab.space).unwrap_or_default();
+    let told = |Parameter { path, constant }: Parameter| {
+        let (domain, literal) = (&constant.domain, &constant.literal);
+        ((path, constant.name.clone()), (domain.is_fixed(), domain.describe(literal)))
     };
-    Ok(parameters
-        .into_iter()
-        .map(|it| ((it.path, it.constant.name), told(&it.constant.domain, &it.constant.literal)))
-        .collect())
+    parameters.into_iter().map(told).collect()
 }
 
 fn found(files: &BTreeMap<String, Vec<u8>>, experiment: u64, space: &Space) -> Vec<Constant> {
