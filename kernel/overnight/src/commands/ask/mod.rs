@@ -62,10 +62,10 @@ pub(super) async fn run(args: &AskArgs, session: &Session, sink: &dyn Sink) -> R
     let before = session.memory.told(&root);
     talk.ask(format!("{brief}{before}# The researcher asks\n\n{question}\n"));
     let page = Page::new(sink, session.json, name, price.is_some());
-    let mut answering = Answering { client: &client, price, page: &page, tools, cell: None };
+    let mut answering = Answering { client: &client, price, page: &page, tools };
     answering.answer(&mut talk).await?;
     session.memory.keep(&root, &question, &page.said());
-    if let Some(code) = answering.cell {
+    if let Some(code) = page.proposed() {
         sink.propose(&code);
     }
     Ok(())
@@ -84,8 +84,6 @@ struct Answering<'a> {
     price: Option<Price>,
     page: &'a Page<'a>,
     tools: Tools,
-    /// The cell that it proposes.
-    cell: Option<String>,
 }
 
 impl Answering<'_> {
@@ -125,11 +123,10 @@ impl Answering<'_> {
     }
 
     /// What the model is told of what it has done.
-    fn take(&mut self, done: Done) -> String {
+    fn take(&self, done: Done) -> String {
         match done {
             Done::Told(text) => text,
             Done::Cell(cell) => {
-                self.cell = Some(cell.code.clone());
                 self.page.propose(cell);
                 "it stands below your answer".to_owned()
             }

@@ -55,10 +55,6 @@ impl<'a> Page<'a> {
         let turn = state.turn;
         match piece {
             Piece::Text(text) => {
-                // What follows a step is a part of its own, also where the step before it said nothing.
-                if state.answer.parts.len() == turn {
-                    state.answer.parts.push(Part::Said(String::new()));
-                }
                 state.answer.say(text);
                 state.answer.now = None;
             }
@@ -103,6 +99,11 @@ impl<'a> Page<'a> {
     /// The answer is complete, or the model says no more; `note` is what to know of that.
     pub(super) fn end(&self, note: &str) {
         self.state().end = Some(note.to_owned());
+    }
+
+    /// The cell that is proposed.
+    pub(super) fn proposed(&self) -> Option<String> {
+        self.state().answer.cell.as_ref().map(|cell| cell.code.clone())
     }
 
     /// What was said so far.
