@@ -6,7 +6,7 @@ import os
 import queue
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -93,14 +93,15 @@ class Kernel:
         """Starts a cell, and returns its name for `collect`."""
         return self.client.execute(code, **options)
 
-    def collect(self, request: str, timeout: float = PATIENCE) -> Cell:
-        """Waits for a cell's reply and for all that it published: from busy to idle."""
+    def collect(self, request: str, timeout: float = PATIENCE, hear: Callable[[Message], Any] = id) -> Cell:
+        """Waits for a cell's reply and for all that it published: from busy to idle. `hear` is told each as it comes."""
         deadline = time.monotonic() + timeout
         messages = []
         for message in self.published(deadline - time.monotonic()):
             if message["parent_header"].get("msg_id") != request:
                 continue
             messages.append(message)
+            hear(message)
             if message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":
                 break
         states = [m["content"]["execution_state"] for m in messages if m["msg_type"] == "status"]

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from places import PATIENCE
 
 #: What every key in these tests is: it must not be found anywhere.
 CANARY = "sk-canary-8d1f0e"
@@ -38,7 +40,16 @@ class Cut:
     text: str
 
 
-Answer = str | Call | Refusal | Cut
+@dataclass(frozen=True)
+class Paused:
+    """An answer whose second part waits until the test lets it come."""
+
+    text: str
+    rest: str
+    go: threading.Event
+
+
+Answer = str | Call | Refusal | Cut | Paused
 
 
 def change(old: str, new: str, hypothesis: str = "a change", path: str = "train.py", more: str = "") -> str:
@@ -98,8 +109,9 @@ class Model:
                 self.send_header("connection", "close")
                 self.end_headers()
                 events = anthropic(answer) if self.path.endswith("/v1/messages") else chat(answer)
-                for event in events:
-                    self.wfile.write(f"data: {json.dumps(event)}\n\n".encode())
+                with suppress(ConnectionError):  # Who has asked may be gone.
+                    for event in events:
+                        self.wfile.write(f"data: {json.dumps(event)}\n\n".encode())
         return Handler
 
 
@@ -118,32 +130,42 @@ def texts(request: dict[str, Any]) -> str:
     return "\n".join(walk(request))
 
 
-def anthropic(answer: str | Call | Cut) -> Iterator[dict[str, Any]]:
+def pieces(answer: str | Cut | Paused) -> Iterator[str]:
+    """The text of an answer as it comes."""
+    if isinstance(answer, Paused):
+        yield answer.text
+        answer.go.wait(PATIENCE)
+        yield answer.rest
+        return
+    text = answer.text if isinstance(answer, Cut) else answer
+    for start in range(0, len(text), 4000):
+        yield text[start:start + 4000]
+
+
+def anthropic(answer: str | Call | Cut | Paused) -> Iterator[dict[str, Any]]:
     """The events of Anthropic's messages."""
     yield {"type": "message_start", "message": {"usage": {"input_tokens": 1000, "output_tokens": 1}}}
     if isinstance(answer, Call):
         yield {"type": "content_block_start", "content_block": {"type": "tool_use", "id": "t1", "name": answer.name}}
         yield {"type": "content_block_delta", "delta": {"partial_json": json.dumps(answer.arguments)}}
     else:
-        text = answer.text if isinstance(answer, Cut) else answer
         yield {"type": "content_block_start", "content_block": {"type": "text", "text": ""}}
-        for start in range(0, len(text), 4000):
-            yield {"type": "content_block_delta", "delta": {"text": text[start:start + 4000]}}
+        for text in pieces(answer):
+            yield {"type": "content_block_delta", "delta": {"text": text}}
     if not isinstance(answer, Cut):
         stop = "tool_use" if isinstance(answer, Call) else "end_turn"
         yield {"type": "message_delta", "delta": {"stop_reason": stop}, "usage": {"output_tokens": 200}}
         yield {"type": "message_stop"}
 
 
-def chat(answer: str | Call | Cut) -> Iterator[dict[str, Any] | str]:
+def chat(answer: str | Call | Cut | Paused) -> Iterator[dict[str, Any] | str]:
     """The events of chat completions."""
     if isinstance(answer, Call):
         call = {"index": 0, "id": "c1", "function": {"name": answer.name, "arguments": json.dumps(answer.arguments)}}
         yield {"choices": [{"delta": {"tool_calls": [call]}}]}
     else:
-        text = answer.text if isinstance(answer, Cut) else answer
-        for start in range(0, len(text), 4000):
-            yield {"choices": [{"delta": {"content": text[start:start + 4000]}}]}
+        for text in pieces(answer):
+            yield {"choices": [{"delta": {"content": text}}]}
     if not isinstance(answer, Cut):
         stop = "tool_calls" if isinstance(answer, Call) else "stop"
         yield {"choices": [{"delta": {}, "finish_reason": stop}]}

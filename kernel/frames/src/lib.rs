@@ -18,6 +18,7 @@
 
 mod cache;
 mod columns;
+mod constants;
 mod error;
 mod events;
 mod experiments;
@@ -39,6 +40,7 @@ use std::{
     sync::Arc,
 };
 
+pub use constants::{Constant, constants};
 pub use error::FramesError;
 pub use file::{Format, read_arrow};
 pub use journal::LiveRun;
@@ -77,6 +79,8 @@ pub struct Frames {
     tags: HashMap<Tag, Known>,
     /// The folder of the frames that have a name.
     named: Option<PathBuf>,
+    /// Further tables that were lent, by name.
+    lent: HashMap<String, DataFrame>,
 }
 
 /// What was made of one tag's ledger, each with the commit that it was made from.
@@ -101,6 +105,7 @@ impl Frames {
             tails: HashMap::new(),
             tags: HashMap::new(),
             named: None,
+            lent: HashMap::new(),
         }
     }
 
@@ -115,6 +120,11 @@ impl Frames {
     pub fn save(&self, name: &str, frame: &DataFrame) -> Result<(), FramesError> {
         let Some(folder) = &self.named else { return Err(FramesError::NowhereToSave) };
         named::save(folder, name, frame)
+    }
+
+    /// Lends a further table to queries, in place of an earlier one of that name.
+    pub fn lend(&mut self, name: &str, frame: DataFrame) {
+        self.lent.insert(name.to_owned(), frame);
     }
 
     /// The ledger that is read.
@@ -200,12 +210,16 @@ impl Frames {
     /// The answer to a query over the tables that it names; only those are made.
     pub fn sql(&mut self, tag: &Tag, query: &str) -> Result<DataFrame, FramesError> {
         let kept = self.named.as_deref().map(named::list).unwrap_or_default();
-        let known: Vec<&str> = TABLES.into_iter().chain(kept.iter().map(|(name, _)| name.as_str())).collect();
+        let lent = self.lent.clone();
+        let mut known: Vec<&str> = TABLES.into_iter().collect();
+        known.extend(kept.iter().map(|(name, _)| name.as_str()));
+        known.extend(lent.keys().map(String::as_str));
         let mut tables = Vec::new();
         for name in sql::named(query, &known) {
-            let frame = match kept.iter().find(|(kept, _)| kept == name) {
-                Some((_, path)) => read_arrow(path).map_err(making("a named frame"))?,
-                None => self.table(tag, name, Which::All)?,
+            let frame = match (kept.iter().find(|(kept, _)| kept == name), lent.get(name)) {
+                (Some((_, path)), _) => read_arrow(path).map_err(making("a named frame"))?,
+                (None, Some(lent)) => lent.clone(),
+                (None, None) => self.table(tag, name, Which::All)?,
             };
             tables.push((name.to_owned(), frame));
         }

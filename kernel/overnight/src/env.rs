@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 /// A folder inside the lab's repository, instead of the current one.
 pub(crate) const LAB: &str = "OVERNIGHT_LAB";
+/// The model that answers questions (`ask`), such as `anthropic:MODEL`.
+pub(crate) const AGENT: &str = "OVERNIGHT_AGENT";
 /// The filter of the kernel's and the runner's log files, such as `debug` or `runner=trace`.
 pub(crate) const LOG: &str = "OVERNIGHT_LOG";
 /// Set for Rust cells: this program, which they ask for the lab's frames.

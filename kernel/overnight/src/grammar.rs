@@ -6,9 +6,11 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use lab::{Seconds, Status, Tag};
 
+mod ask;
 pub(crate) mod say;
-pub(crate) mod setup;
+mod setup;
 
+pub(crate) use ask::AskArgs;
 pub(crate) use setup::{InstallArgs, LabArgs, NewArgs};
 
 /// What a terminal is given.
@@ -176,6 +178,8 @@ pub(crate) enum Command {
     Plot(PlotArgs),
     /// Query experiments, runs, metrics and events.
     Sql(SqlArgs),
+    /// Ask the research agent about the lab, or `--local` the standard questions.
+    Ask(AskArgs),
     /// Show the program and the settings that it gives.
     Program,
     /// Note an idea that the proposer should try.
@@ -410,7 +414,7 @@ pub(crate) enum PlotKind {
 /// `sql`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct SqlArgs {
-    /// The query, over the tables experiments, runs, metrics and events, and the frames that have a name.
+    /// The query, over the tables experiments, runs, metrics, events and constants, and the frames that have a name.
     #[arg(required = true)]
     pub(crate) query: Vec<String>,
     /// Rows to show at once.

@@ -4,6 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
 use clap::Parser as _;
+use lab::Tag;
 use models::Tool;
 use runner::proposers::Lookup;
 use serde_json::{Value, json};
@@ -20,11 +21,18 @@ const LONGEST: usize = 12_000;
 /// Looks things up in one lab.
 pub(crate) struct Commands {
     session: Session,
+    /// The line of research; the one last worked on by default.
+    tag: Option<Tag>,
 }
 
 impl Commands {
     pub(crate) fn new(session: Session) -> Self {
-        Self { session }
+        Self { session, tag: None }
+    }
+
+    /// The same about one line of research.
+    pub(crate) fn about(self, tag: Option<Tag>) -> Self {
+        Self { tag, ..self }
     }
 }
 
@@ -89,8 +97,9 @@ impl Lookup for Commands {
             tool(
                 "sql",
                 "A query over the tables `experiments` (one row each: number, status, value, delta, hypothesis, seconds, and \
-                 each value of the summary), `metrics` (experiment, step, and what was printed at each step), `runs` and \
-                 `events`.",
+                 each value of the summary), `metrics` (experiment, step, and what was printed at each step), `runs`, `events` \
+                 and `constants` (experiment, path, name, setting, numeric, fixed, becomes: what each experiment set the \
+                 constants of its files to).",
                 json!({"query": {"type": "string", "description": "one SELECT"}}),
                 &["query"],
             ),
@@ -98,7 +107,11 @@ impl Lookup for Commands {
     }
 
     async fn call(&self, name: &str, arguments: &Value) -> Result<String, String> {
-        let command = match Cli::try_parse_from(words(name, arguments)?).map(|cli| cli.command) {
+        let mut words = words(name, arguments)?;
+        if let Some(tag) = &self.tag {
+            words.insert(2, format!("--tag={tag}"));
+        }
+        let command = match Cli::try_parse_from(words).map(|cli| cli.command) {
             Ok(CliCommand::Shared(command)) => command,
             Ok(_) => return Err(format!("there is no tool `{name}`")),
             Err(error) => return Err(error.to_string()),

@@ -6,6 +6,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
+use lab::Tag;
 use runner::{Begin, Client, Host, Paths, Variables};
 
 use crate::failure::{ExitCode, Failure};
@@ -46,6 +47,17 @@ fn prices_file() -> PathBuf {
         .unwrap_or_default()
 }
 
+/// What models and programs are lent: the environment with what a notebook has set, look-ups in the lab, prices.
+pub(crate) fn host(session: Session, tag: Option<Tag>) -> Host {
+    let mut variables = env::all();
+    variables.extend(session.env.clone());
+    Host {
+        variables: Variables(variables),
+        prices: prices_file(),
+        lookup: Arc::new(Commands::new(session).about(tag)),
+    }
+}
+
 /// Runs what is asked of it in this process, which belongs to no terminal and no kernel.
 pub(crate) fn runner(folder: PathBuf) -> Result<ExitCode, Failure> {
     let session = Session::new(folder, false);
@@ -56,11 +68,7 @@ pub(crate) fn runner(folder: PathBuf) -> Result<ExitCode, Failure> {
     // It fails where this process leads a group already, and then it is on its own anyway.
     let _ = nix::unistd::setsid();
     log::to_file(&paths.state.join("runner.log"));
-    let host = Host {
-        variables: Variables(env::all()),
-        prices: prices_file(),
-        lookup: Arc::new(Commands::new(session)),
-    };
+    let host = host(session, None);
     let end = runtime()?.block_on(runner::serve(&root, paths, Begin::Idle, host))?;
     tracing::info!(reason = end.reason, "the runner ends");
     Ok(ExitCode::from_number(end.code()))

@@ -12,6 +12,7 @@ use runner::Paths;
 use sha2::{Digest, Sha256};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
+use crate::commands::ask::Memory;
 use crate::env;
 use crate::failure::{ExitCode, Failure};
 use crate::grammar::Which;
@@ -34,6 +35,8 @@ pub(crate) struct Session {
     pub(crate) frames: Option<PathBuf>,
     /// The tables of each lab, between the commands of one kernel.
     pub(crate) tables: Shared,
+    /// What was asked and answered before in the same kernel.
+    pub(crate) memory: Memory,
 }
 
 /// The tables of a lab, while one command uses them.
@@ -42,7 +45,15 @@ type Tables = OwnedMutexGuard<Frames>;
 impl Session {
     /// A session in `folder`.
     pub(crate) fn new(folder: PathBuf, json: bool) -> Self {
-        Self { folder, json, env: BTreeMap::new(), cell: None, frames: None, tables: Shared::default() }
+        Self {
+            folder,
+            json,
+            env: BTreeMap::new(),
+            cell: None,
+            frames: None,
+            tables: Shared::default(),
+            memory: Memory::default(),
+        }
     }
 
     /// The ledger of the lab's repository.

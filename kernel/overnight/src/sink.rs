@@ -10,6 +10,14 @@ pub(crate) trait Sink: Send + Sync {
     /// Shows `bundle` in place of what was last shown by `update` under the same name.
     fn update(&self, name: &str, bundle: Bundle);
 
+    /// Updates what only grows: its text is that of the last update and more, of which a terminal prints what is new.
+    fn grow(&self, name: &str, bundle: Bundle) {
+        self.update(name, bundle);
+    }
+
+    /// Puts a cell below for a person to run, where there are cells.
+    fn propose(&self, _code: &str) {}
+
     /// Shows a line of text at once, such as progress.
     fn line(&self, text: &str);
 }

@@ -56,6 +56,17 @@ impl Sink for Terminal {
         *drawn = Drawn { lines: text.lines().count(), text };
     }
 
+    fn grow(&self, _name: &str, bundle: Bundle) {
+        let text = bundle.text().to_owned();
+        let mut drawn = self.drawn.lock().unwrap_or_else(PoisonError::into_inner);
+        match text.strip_prefix(drawn.text.as_str()) {
+            Some(more) => Self::write(more),
+            // It begins anew.
+            None => Self::write(&format!("\n\n{text}")),
+        }
+        *drawn = Drawn { lines: 0, text };
+    }
+
     fn line(&self, text: &str) {
         Self::write(&format!("{text}\n"));
     }

@@ -13,6 +13,7 @@ pub mod bundle;
 pub mod chart;
 pub mod text;
 
+mod answer;
 mod diff;
 mod experiments;
 mod grid;
@@ -31,6 +32,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+pub use answer::{Answer, Finding, Part, Proposed, Step, findings};
 pub use bundle::Bundle;
 pub use diff::diff;
 pub use experiments::{Options, Sort, choose, experiments};

@@ -5,6 +5,7 @@ use ledger::Ledger;
 use serde_json::json;
 use view::Metric;
 
+use super::constants;
 use crate::failure::{ExitCode, Failure};
 use crate::grammar::{DiffArgs, ExperimentsArgs, OneArgs, Sort, SqlArgs, TagArgs, Which};
 use crate::session::{Session, find};
@@ -203,6 +204,9 @@ pub(super) fn sql(args: &SqlArgs, session: &Session, sink: &dyn Sink) -> Result<
     }
     let to = file_of(&args.to, session)?;
     let mut frames = session.frames(ledger)?;
+    if query.to_lowercase().contains(constants::TABLE) {
+        constants::lend(&mut frames, session, &tag)?;
+    }
     let frame = frames.sql(&tag, &query)?;
     if let Some(name) = &args.save {
         frames.save(name, &frame)?;

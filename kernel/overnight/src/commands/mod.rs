@@ -1,6 +1,8 @@
 //! What each command does, one file per group. A command shows its answer on a [`Sink`] and returns.
 
+pub(crate) mod ask;
 mod brief;
+mod constants;
 mod decide;
 mod doctor;
 mod files;
@@ -26,6 +28,7 @@ pub(crate) async fn run(command: Command, session: &Session, sink: &dyn Sink) ->
         Command::Run(args) => person::run(&args, session, sink).await,
         Command::Hypothesis(args) => say::hypothesis(&args, session, sink).await,
         Command::Plan(args) => say::plan(&args, session, sink).await,
+        Command::Ask(args) => ask::run(&args, session, sink).await,
         // The rest reads and writes files alone.
         command => tokio::task::block_in_place(|| local(&command, session, sink)),
     }
@@ -51,7 +54,7 @@ fn local(command: &Command, session: &Session, sink: &dyn Sink) -> Result<(), Fa
         Command::Export(args) => files::export(args, session, sink),
         Command::Import(args) => files::import(args, session, sink),
         Command::Doctor => doctor::run(session, sink),
-        Command::Loop(_) | Command::Run(_) | Command::Hypothesis(_) | Command::Plan(_) => {
+        Command::Loop(_) | Command::Run(_) | Command::Ask(_) | Command::Hypothesis(_) | Command::Plan(_) => {
             Err(Failure::new("this command is not a local one"))
         }
     }

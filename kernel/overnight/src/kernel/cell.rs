@@ -95,6 +95,8 @@ fn magic_line(line: &str) -> Option<Option<Part>> {
         return Some(Some(asked));
     }
     if line.starts_with('%')
+        // A question to the agent ends so too.
+        && !line.starts_with("%ask ")
         && let Some(asked) = line.strip_suffix('?').and_then(name)
     {
         return Some(Some(asked));
@@ -137,6 +139,7 @@ mod tests {
         for code in ["%loop start?", "?loop start", "?%loop start"] {
             assert_eq!(parse(code), [Part::Help("loop start".into())], "{code}");
         }
+        assert_eq!(parse("%ask what helped?"), [Part::Magic("ask what helped?".into())]);
         assert_eq!(parse("a?"), [Part::Rust("a?".into())], "Rust's own question mark");
     }
 

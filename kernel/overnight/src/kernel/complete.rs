@@ -11,8 +11,9 @@ use crate::grammar::Which;
 use crate::session::Session;
 
 /// The names that only cells have, beside the grammar's.
-const CELL_MAGICS: [(&str, &str); 5] = [
+const CELL_MAGICS: [(&str, &str); 6] = [
     ("%%sql", "Query experiments, runs, metrics and events; the query is the cell's body"),
+    ("%%ask", "Ask the research agent; the question is the cell's body"),
     ("%%bash", "Run the cell's body with bash"),
     ("%%sh", "Run the cell's body with sh"),
     ("%%time", "Run the cell's body and say how long it took"),
@@ -251,7 +252,7 @@ mod tests {
         assert_eq!(texts("%experiments --sort=v"), ["--sort=value"]);
         assert_eq!(texts("%plot pro"), ["progress"]);
         assert_eq!(texts("%diff be"), ["best"]);
-        assert_eq!(texts("%export gram"), ["grammar.rs", "grammar/"]);
+        assert_eq!(texts("%export termi"), ["terminal.rs"]);
         assert_eq!(texts("%export ker"), ["kernel/"]);
         assert_eq!(texts("%load kernel/cel"), ["kernel/cell.rs"]);
         assert_eq!(texts("%cd k"), ["kernel/"]);

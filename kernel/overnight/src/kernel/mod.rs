@@ -23,7 +23,7 @@ use jupyter::{
 };
 use serde_json::json;
 
-use crate::commands;
+use crate::commands::{self, ask::Memory};
 use crate::env;
 use crate::failure::{ExitCode, Failure};
 use crate::grammar::{Command, LoopCommand, Magic, MagicCommand};
@@ -40,6 +40,8 @@ pub(crate) struct Overnight {
     rust: rust::Rust,
     shelf: Shelf,
     tables: Shared,
+    /// What was asked before.
+    memory: Memory,
 }
 
 /// How a part of a cell ended: what the client is asked to do, most often nothing.
@@ -55,6 +57,7 @@ impl Overnight {
             rust,
             shelf,
             tables: Shared::default(),
+            memory: Memory::default(),
         })
     }
 
@@ -71,7 +74,8 @@ impl Overnight {
         let here = self.here();
         let frames = Some(self.shelf.folder().to_owned());
         let tables = Arc::clone(&self.tables);
-        Session { env: here.set, frames, tables, ..Session::new(here.folder, json) }
+        let memory = self.memory.clone();
+        Session { env: here.set, frames, tables, memory, ..Session::new(here.folder, json) }
     }
 
     /// Runs the parts of a cell in order, until one fails or the client interrupts.
@@ -127,9 +131,9 @@ impl Overnight {
         let nothing = |()| Vec::new();
         match words.first().map(String::as_str) {
             Some(shell @ ("bash" | "sh")) => shell::run(shell, &body, &self.here(), io).await.map(nothing),
-            Some("sql") => {
+            Some("sql" | "ask") => {
                 if !body.trim().is_empty() && !asks_for_help {
-                    // What follows is the query, also where an option would take one more word.
+                    // What follows is the query or the question, also where an option would take one more word.
                     words.extend(["--".to_owned(), body]);
                 }
                 self.words(&words, io).await
@@ -213,7 +217,10 @@ impl Overnight {
                     }
                 });
             }
-            MagicCommand::Shared(command) => commands::run(command, &session, &sink).await?,
+            MagicCommand::Shared(command) => {
+                commands::run(command, &session, &sink).await?;
+                return Ok(sink.payloads());
+            }
         }
         Ok(Vec::new())
     }
@@ -319,9 +326,13 @@ fn has_rust_cells() -> bool {
     cells().unwrap_or(false)
 }
 
-/// The words of a magic, as a shell splits them.
+/// The words of a magic, as a shell splits them. A question is prose, which has apostrophes.
 fn split(line: &str) -> Result<Vec<String>, Failure> {
     shell_words::split(line)
+        .or_else(|error| match line.split_whitespace().next() {
+            Some("ask") => Ok(line.split_whitespace().map(str::to_owned).collect()),
+            _ => Err(error),
+        })
         .map_err(|_| Failure::new(format!("a quote is not closed in: {line}")).code(ExitCode::Usage))
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use jupyter::{DisplayId, Io};
+use jupyter::{DisplayId, Io, Payload};
 use view::Bundle;
 
 use crate::sink::Sink;
@@ -13,12 +13,20 @@ pub(crate) struct Notebook {
     io: Io,
     json: bool,
     displays: Mutex<HashMap<String, DisplayId>>,
+    /// The cell that is to stand below.
+    proposed: Mutex<Option<String>>,
 }
 
 impl Notebook {
     /// The output of the cell that `io` belongs to; with `json`, only JSON beside the text.
     pub(crate) fn new(io: Io, json: bool) -> Self {
-        Self { io, json, displays: Mutex::default() }
+        Self { io, json, displays: Mutex::default(), proposed: Mutex::default() }
+    }
+
+    /// What the client is asked to do when the cell has ended.
+    pub(crate) fn payloads(self) -> Vec<Payload> {
+        let proposed = self.proposed.into_inner().unwrap_or_else(PoisonError::into_inner);
+        proposed.map(|text| Payload::SetNextInput { text, replace: false }).into_iter().collect()
     }
 
     fn mime(&self, bundle: Bundle) -> jupyter::MimeBundle {
@@ -48,6 +56,10 @@ impl Sink for Notebook {
             self.io.display(mime, Some(&id));
             displays.insert(name.to_owned(), id);
         }
+    }
+
+    fn propose(&self, code: &str) {
+        *self.proposed.lock().unwrap_or_else(PoisonError::into_inner) = Some(code.to_owned());
     }
 
     fn line(&self, text: &str) {

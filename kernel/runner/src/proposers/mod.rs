@@ -10,7 +10,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use lab::{CommitId, Cost};
 use ledger::Edit;
-use models::{Client, Key, ModelName, Prices, Settings};
+use models::{Client, Key, ModelName, Price, Prices, Settings};
 
 mod again;
 mod agent;
@@ -203,22 +203,32 @@ impl Means {
     }
 
     fn model(&self, name: &str, max_cost: Option<f64>) -> Result<Arc<dyn Proposer>, String> {
-        let name: ModelName = name.parse().map_err(|error: models::ModelError| error.to_string())?;
-        let file = &self.host.prices;
-        // A table that is not there is an empty one.
-        let own = std::fs::read_to_string(file).unwrap_or_default();
-        let prices = Prices::new(&own).map_err(|error| format!("{}: {error}", file.display()))?;
-        let price = prices.of(&name);
+        let (client, price) = model_client(name, &self.host, Settings::default())?;
         if max_cost.is_some() && price.is_none() {
             return Err(format!(
                 "what {name} costs is not known, so `--max-cost` cannot bind: add it to {}",
-                file.display()
+                self.host.prices.display()
             ));
         }
-        let variable = |name: &str| self.host.variables.get(name).filter(|value| !value.trim().is_empty());
-        let (key, url) = (variable(name.key_variable()).map(Key::new), variable(name.url_variable()));
-        let client = Client::new(name, key, url, Settings::default()).map_err(|error| error.to_string())?;
         let lookup = Arc::clone(&self.host.lookup);
         Ok(Arc::new(ModelProposer::new(client, price, lookup, self.store.differ())))
     }
+}
+
+/// A client of the model that is called `name` (`anthropic:MODEL`, `openai:MODEL`, `openai:MODEL@URL`), and what its tokens
+/// cost, where that is known.
+///
+/// # Errors
+/// Why it cannot be, in a sentence.
+pub fn model_client(name: &str, host: &Host, settings: Settings) -> Result<(Client, Option<Price>), String> {
+    let name: ModelName = name.parse().map_err(|error: models::ModelError| error.to_string())?;
+    let file = &host.prices;
+    // A table that is not there is an empty one.
+    let own = std::fs::read_to_string(file).unwrap_or_default();
+    let prices = Prices::new(&own).map_err(|error| format!("{}: {error}", file.display()))?;
+    let price = prices.of(&name);
+    let variable = |name: &str| host.variables.get(name).filter(|value| !value.trim().is_empty());
+    let (key, url) = (variable(name.key_variable()).map(Key::new), variable(name.url_variable()));
+    let client = Client::new(name, key, url, settings).map_err(|error| error.to_string())?;
+    Ok((client, price))
 }

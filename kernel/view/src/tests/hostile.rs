@@ -1,7 +1,7 @@
 //! A hypothesis, a log or a diff full of HTML, terminal codes and bidirectional text.
 
 use super::support::{epoch_start, ledger, metric};
-use crate::{Bundle, Live, Options, Page, bundle, chart};
+use crate::{Bundle, Finding, Live, Options, Page, Part, Proposed, Step, bundle, chart};
 
 const EVIL: &str = "</div><script>alert(1)</script><img src=x onerror=alert(2)>\u{1b}[2J\u{202e}gnp.exe\u{0}\r\n& \"quoted\"";
 
@@ -59,6 +59,16 @@ fn nothing_that_is_shown_can_script_the_page() {
     ] {
         assert_harmless(&bundle);
     }
+    let mut answer = super::answers::answer();
+    answer.say(EVIL);
+    let step = Step { tool: EVIL.to_owned(), asked: EVIL.to_owned(), found: Some(Err(EVIL.to_owned())) };
+    answer.parts.push(Part::Step(step));
+    answer.cell = Some(Proposed { code: EVIL.to_owned(), why: EVIL.to_owned() });
+    answer.foot = Some(EVIL.to_owned());
+    assert_harmless(&Bundle::new("").with(bundle::HTML, answer.bundle().html().unwrap()));
+    let evil = || EVIL.to_owned();
+    let finding = Finding { question: evil(), said: evil(), query: evil(), table: Some(crate::plain(EVIL)) };
+    assert_harmless(&crate::findings(&[finding], EVIL));
     let mut status = super::live::status();
     status.problem = Some(EVIL.to_owned());
     status.proposer = Some(EVIL.to_owned());

@@ -1,6 +1,7 @@
 //! What people see, whole, on ledgers of every size and kind.
 #![allow(clippy::unwrap_used)]
 
+mod answers;
 mod charts;
 mod hostile;
 mod live;
