@@ -29,7 +29,7 @@ mod editable;
 mod error;
 mod program;
 
-pub use editable::Editable;
+pub use editable::{Editable, RECORDS};
 pub use error::LabError;
 pub use event::{Entry, Event};
 pub use experiment::Experiment;
@@ -37,7 +37,7 @@ pub use id::{CommitId, Epoch, EventId, ExperimentId, MetricName, RunId, Seconds,
 pub use judgement::{Claim, Judgement, Status};
 pub use metrics::Metrics;
 pub use record::{Cost, Environment, Record, RunRecord};
-pub use settings::{AtBudget, Direction, EpochInputs, Lab};
+pub use settings::{AgentSession, AtBudget, Direction, EpochInputs, Lab};
 
 /// The version of every serialised format of this crate: records, events, status and JSON output.
 pub const SCHEMA: u32 = 1;

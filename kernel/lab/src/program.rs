@@ -13,7 +13,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{AtBudget, Direction, Lab, LabError, MetricName, Seconds};
+use crate::{AgentSession, AtBudget, Direction, Lab, LabError, MetricName, Seconds};
 
 mod check;
 mod front;
@@ -24,7 +24,7 @@ mod tests;
 use node::Field;
 
 /// Every setting that front matter can hold.
-pub(crate) const SETTINGS: [&str; 18] = [
+pub(crate) const SETTINGS: [&str; 20] = [
     "editable",
     "setup",
     "build",
@@ -42,6 +42,8 @@ pub(crate) const SETTINGS: [&str; 18] = [
     "crashes",
     "repairs",
     "ahead",
+    "agent_session",
+    "agent_timeout",
     "space",
 ];
 
@@ -62,6 +64,8 @@ pub(crate) fn example(setting: &str) -> &'static str {
         "caches" => "[target/]",
         "seed_env" => "SEED",
         "ahead" => "false",
+        "agent_session" => "kept",
+        "agent_timeout" => "20m",
         "space" => "{RATE: 1e-4..1e-1 log}",
         _ => "5",
     }
@@ -88,6 +92,8 @@ impl Default for Lab {
             crashes: 5,
             repairs: 2,
             ahead: true,
+            agent_session: AgentSession::Fresh,
+            agent_timeout: Seconds(1200.0),
             space: BTreeMap::new(),
             instructions: String::new(),
             declared: false,
@@ -143,6 +149,11 @@ impl Lab {
             "crashes" => self.crashes = field.count()?,
             "repairs" => self.repairs = field.count()?,
             "ahead" => self.ahead = field.switch()?,
+            "agent_session" => {
+                let words = [("fresh", AgentSession::Fresh), ("kept", AgentSession::Kept)];
+                self.agent_session = field.word(&words)?;
+            }
+            "agent_timeout" => self.agent_timeout = field.seconds()?,
             "space" => self.space = field.words()?,
             name => unreachable!("`{name}` is in SETTINGS and is not read"),
         }
