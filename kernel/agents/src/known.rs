@@ -1,7 +1,6 @@
 //! The agents that are known by name, and what each needs to ask before it acts.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use serde_json::{Value, json};
 
@@ -59,8 +58,8 @@ impl Known {
     }
 
     /// What its environment needs, so that it asks, and takes the tools that it is given; `writable` is what it may
-    /// edit, `server` what tools are called by.
-    pub fn environment(self, writable: &[&Path], server: &str) -> BTreeMap<String, String> {
+    /// edit, paths and globs, `server` what tools are called by.
+    pub fn environment(self, writable: &[&str], server: &str) -> BTreeMap<String, String> {
         let pairs: Vec<(&str, String)> = match self {
             // Tools would be looked for, and not found, in a list that is not asked for.
             Self::Claude => vec![("ENABLE_TOOL_SEARCH", "false".to_owned())],
@@ -82,9 +81,9 @@ impl Known {
 }
 
 /// opencode's permissions, which it holds itself.
-fn opencode(writable: &[&Path], server: &str) -> Value {
+fn opencode(writable: &[&str], server: &str) -> Value {
     let mut edit = serde_json::Map::from_iter([("*".to_owned(), json!("deny"))]);
-    edit.extend(writable.iter().map(|path| (path.display().to_string(), json!("allow"))));
+    edit.extend(writable.iter().map(|path| ((*path).to_owned(), json!("allow"))));
     json!({
         "autoupdate": false,
         "share": "disabled",

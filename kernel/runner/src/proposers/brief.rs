@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use lab::{CommitId, Direction, Event, Experiment, Lab, MetricName, Seconds, Status, Tag};
+use lab::{AgentSession, CommitId, Direction, Event, Experiment, Lab, MetricName, Seconds, Status, Tag};
 use ledger::{Ledger, LedgerError};
 use serde::Serialize;
 
@@ -48,6 +48,12 @@ pub struct Brief {
     pub parent: CommitId,
     /// What the program says of the search space: what a constant may become, by its name.
     pub space: BTreeMap<String, String>,
+    /// Whether a coding agent remembers what it did before.
+    #[serde(skip)]
+    pub agent_session: AgentSession,
+    /// How long a coding agent may take.
+    #[serde(skip)]
+    pub agent_timeout: Seconds,
     /// The parent's editable files, by path.
     #[serde(skip)]
     pub files: BTreeMap<String, Vec<u8>>,
@@ -128,6 +134,8 @@ impl Brief {
             attempt: 0,
             parent,
             space: lab.space.clone(),
+            agent_session: lab.agent_session,
+            agent_timeout: lab.agent_timeout,
             trials: trials.collect(),
             files,
         }

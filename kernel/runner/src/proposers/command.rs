@@ -3,18 +3,19 @@
 //! It runs in a folder that holds the parent's tree, gets the [`Brief`] as JSON on standard input,
 //! edits editable files in place, and may print one JSON object `{"hypothesis": …}` (with `"cost":
 //! {"usd", "input_tokens", "output_tokens"}` where it knows). Exit 0 with no change means that it has
-//! nothing to propose. What it changes elsewhere is dropped, and said.
+//! nothing to propose. What it changes elsewhere is dropped, and said. The ledger is readable as files in `.overnight/`.
 
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use lab::Cost;
+use lab::{Cost, RECORDS};
 use serde::Deserialize;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
 
+use super::records::Records;
 use super::worktree::{Changes, Mark};
 use super::{Brief, Proposal, ProposeError, Proposer};
 use crate::environment::Variables;
@@ -22,7 +23,7 @@ use crate::processes::MARK;
 use crate::store::Store;
 
 /// How long one proposal may take.
-pub const TIMEOUT: Duration = Duration::from_secs(600);
+pub const TIMEOUT: Duration = Duration::from_mins(10);
 /// How much of its output is read.
 const OUTPUT: u64 = 1 << 20;
 
@@ -31,6 +32,7 @@ pub struct CommandProposer {
     program: String,
     folder: PathBuf,
     store: Store,
+    records: Records,
     variables: Variables,
     timeout: Duration,
 }
@@ -52,7 +54,8 @@ impl CommandProposer {
         variables: Variables,
         timeout: Duration,
     ) -> Self {
-        Self { program: program.to_owned(), folder, store, variables, timeout }
+        let records = Records::new(&store);
+        Self { program: program.to_owned(), folder, store, records, variables, timeout }
     }
 
     async fn run(&self, brief: &Brief, mark: &str) -> Result<Answer, ProposeError> {
@@ -120,7 +123,9 @@ fn answer(out: &[u8]) -> Answer {
 impl Proposer for CommandProposer {
     async fn propose(&self, brief: &Brief, cost: &mut Cost) -> Result<Proposal, ProposeError> {
         let failed = |e: crate::RunnerError| ProposeError::Failed(e.to_string());
-        self.store.worktree(&self.folder, &brief.parent, &[]).await.map_err(failed)?;
+        let kept = [RECORDS.to_owned()];
+        self.store.worktree(&self.folder, &brief.parent, &kept).await.map_err(failed)?;
+        self.records.write(&self.folder, brief, &self.records.page(brief));
         let mark = Mark::new(&self.folder)?;
         let answer = self.run(brief, &mark.0).await;
         drop(mark);

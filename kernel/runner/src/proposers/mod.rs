@@ -15,9 +15,11 @@ use models::{Client, Key, ModelName, Prices, Settings};
 mod agent;
 mod brief;
 pub mod command;
+mod conversation;
 mod lookup;
 mod model;
 pub mod prompt;
+mod records;
 pub mod search;
 mod worktree;
 
