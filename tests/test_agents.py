@@ -229,7 +229,8 @@ def work(text):
     assert "You are the research agent" in told(lab)[-1][0], "the session that hung is not gone on with"
     # What it said is in the log, but for what nobody may know.
     log = (lab.state / "runner.log").read_text()
-    assert "waiting with $ANTHROPIC_API_KEY" in log and CANARY not in log
+    assert "waiting with $ANTHROPIC_API_KEY" in log
+    lab.has_nowhere(CANARY)
     gone = [e["reason"] for e in lab.events() if "did not answer" in e.get("reason", "")]
     assert len(gone) == 1 and "did not answer `session/prompt` within 8 s; it said: waiting with $ANTHROPIC_API_KEY" in gone[0]
 

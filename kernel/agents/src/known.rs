@@ -72,10 +72,20 @@ impl Known {
         pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
+    /// The mode in which it asks.
+    pub fn mode(self) -> Option<&'static str> {
+        // Its usual one has a model decide, which lets it edit everything.
+        (self == Self::Claude).then_some("default")
+    }
+
     /// What its session takes beyond the protocol.
     pub fn meta(self) -> Option<Value> {
-        // Without the user's own settings, which may let it edit everything unasked.
-        let claude = json!({"settingSources": [], "tools": ["Read", "Edit", "Write", "Glob", "Grep"]});
+        // Without the user's own settings, which may let it edit everything unasked, and without the mode that asks
+        // nothing, with which it does not start as root.
+        let claude = json!({
+            "settingSources": [], "tools": ["Read", "Edit", "Write", "Glob", "Grep"],
+            "allowDangerouslySkipPermissions": false, "promptSuggestions": false,
+        });
         (self == Self::Claude).then(|| json!({"claudeCode": {"options": claude}}))
     }
 }

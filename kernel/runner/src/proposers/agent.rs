@@ -82,6 +82,7 @@ impl AgentProposer {
                 spec.environment.entry(name).or_insert(value);
             }
             spec.meta = known.meta();
+            spec.mode = known.mode().map(str::to_owned);
         }
         spec.environment.insert(MARK.to_owned(), mark.0.clone());
         let editable = Lab { editable: brief.editable.clone(), ..Lab::default() }.editable();
@@ -136,9 +137,8 @@ impl AgentProposer {
         };
         if let Some(turn) = turn {
             *cost += spent(turn);
-            let text = one_line(&turn.text);
-            for line in turn.log.iter().take(LOG).chain([&text]) {
-                let line = self.given.variables.redacted(line);
+            for line in turn.log.iter().take(LOG).chain([&turn.text]).filter(|line| !line.is_empty()) {
+                let line = one_line(&self.given.variables.redacted(line));
                 tracing::info!(agent = %self.name, number = brief.number, "{line}");
             }
         }
