@@ -9,7 +9,7 @@ import textwrap
 
 import pytest
 
-from labs import Lab
+from labs import Lab, alive
 from models import CANARY
 from places import BINARY, until
 
@@ -233,6 +233,30 @@ def work(text):
     lab.has_nowhere(CANARY)
     gone = [e["reason"] for e in lab.events() if "did not answer" in e.get("reason", "")]
     assert len(gone) == 1 and "did not answer `session/prompt` within 8 s; it said: waiting with $ANTHROPIC_API_KEY" in gone[0]
+
+
+@pytest.mark.parametrize("end", ["stop", "kill"])
+def test_an_agent_ends_with_its_loop(make_lab, end: str) -> None:
+    """Also where it never listens, and where the runner could not end it."""
+    lab = make_lab(ahead=False, agent_session="kept")
+    name = agent(lab, WIDER + '''
+def work(text):
+    if not os.path.exists(os.environ["TOLD"] + ".hung"):
+        open(os.environ["TOLD"] + ".hung", "w").close()
+        time.sleep(1000)
+    return widen(text, {1: 72, 2: 80})
+''')
+    arguments = ("--agent", name, "--experiments", "2")
+    lab.overnight("loop", "start", *arguments, env=env(lab))
+    until((lab.place.path / "told.hung").exists, "the agent hangs")
+    if end == "stop":
+        lab.overnight("loop", "stop", "--now")
+        lab.overnight("loop", "wait", code=None)
+    else:
+        lab.kill_runner()
+    lab.night(*arguments, env=env(lab))
+    (_, *_, hung), *_ = told(lab)
+    assert not alive(hung) and lab.is_sound()[1]["hypothesis"] == "from 48 to 72"
 
 
 def test_an_agent_that_is_not_logged_in_pauses_the_loop(lab: Lab) -> None:

@@ -172,7 +172,9 @@ mod tests {
 
     fn granted(spec: &Spec, updates: &[Value]) -> bool {
         let mut call = Call::default();
-        updates.iter().for_each(|update| call.update(update));
+        for update in updates {
+            call.update(update);
+        }
         call.is_granted(spec)
     }
 

@@ -10,12 +10,14 @@
 //! The folder stays from one proposal to the next, and only what is new is written. It is no part of the lab: whatever
 //! is done to it is no change, and the next proposal finds it as it should be.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
+use std::hash::Hash;
 use std::io::{self, Write as _};
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
-use lab::{Experiment, RECORDS, Status};
+use lab::{CommitId, Experiment, ExperimentId, RECORDS, Status};
 
 use super::worktree::one_line;
 use super::{Brief, prompt};
@@ -28,6 +30,8 @@ const LATEST: usize = 30;
 const KEPT: usize = 20;
 /// How many experiments have a line.
 const LINES: usize = 1000;
+/// How many diffs and how many logs are remembered.
+const MOST: usize = 1000;
 /// How long a diff or a log may be, in bytes.
 const LONGEST: usize = 32 << 10;
 
@@ -35,7 +39,12 @@ const LONGEST: usize = 32 << 10;
 pub(super) struct Records {
     diff: ReadDiff,
     log: ReadLog,
+    diffs: Known<(CommitId, CommitId), Option<String>>,
+    logs: Known<ExperimentId, String>,
 }
+
+/// What never changes, read once.
+struct Known<K, V>(Mutex<HashMap<K, V>>);
 
 /// What is to be at a path.
 enum Node {
@@ -45,12 +54,12 @@ enum Node {
 
 impl Records {
     pub(super) fn new(store: &Store) -> Self {
-        Self { diff: store.differ(), log: store.logs() }
+        Self { diff: store.differ(), log: store.logs(), diffs: Known::default(), logs: Known::default() }
     }
 
     /// A brief as a page.
     pub(super) fn page(&self, brief: &Brief) -> String {
-        blocking::here(|| prompt::render(brief, &|a, b| (self.diff)(a, b), prompt::TOKENS))
+        blocking::here(|| prompt::render(brief, &|a, b| self.diff(a, b), prompt::TOKENS))
     }
 
     /// Brings the records in a worktree up to date. Where that cannot be, the proposer does without.
@@ -74,15 +83,39 @@ impl Records {
         ])
     }
 
+    fn diff(&self, parent: &CommitId, candidate: &CommitId) -> Option<String> {
+        let cut = || (self.diff)(parent, candidate).map(|diff| prompt::fit(&diff, LONGEST));
+        self.diffs.get((parent.clone(), candidate.clone()), cut)
+    }
+
     fn one(&self, experiment: &Experiment) -> Node {
         let record = &experiment.record;
-        let changes = record.parent.as_ref().and_then(|parent| (self.diff)(parent, &record.candidate));
-        let log = (self.log)(record).unwrap_or_default();
+        let changes = record.parent.as_ref().and_then(|parent| self.diff(parent, &record.candidate));
+        let log = self.logs.get(record.id, || {
+            let log = (self.log)(record).unwrap_or_default();
+            prompt::fit(&String::from_utf8_lossy(&log), LONGEST)
+        });
         Node::folder([
             ("experiment.md", Node::File(prompt::told(experiment, &|_, _| None))),
-            ("changes.diff", Node::File(prompt::fit(&changes.unwrap_or_default(), LONGEST))),
-            ("log.txt", Node::File(prompt::fit(&String::from_utf8_lossy(&log), LONGEST))),
+            ("changes.diff", Node::File(changes.unwrap_or_default())),
+            ("log.txt", Node::File(log)),
         ])
+    }
+}
+
+impl<K, V> Default for Known<K, V> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<K: Hash + Eq, V: Clone> Known<K, V> {
+    fn get(&self, key: K, read: impl FnOnce() -> V) -> V {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= MOST {
+            known.clear();
+        }
+        known.entry(key).or_insert_with(read).clone()
     }
 }
 
@@ -209,8 +242,7 @@ mod tests {
             breakage();
             put(&path, &records("a")).unwrap();
             assert_eq!(fs::read_to_string(experiments.join("17/log.txt")).unwrap(), "a");
-            let names =
-                |folder: &Path| fs::read_dir(folder).unwrap().flatten().map(|it| it.file_name()).count();
+            let names = |folder: &Path| fs::read_dir(folder).unwrap().count();
             assert_eq!((names(&path), names(&experiments), names(&outside)), (2, 1, 1));
             assert_eq!(fs::read_to_string(outside.join("log.txt")).unwrap(), "mine");
         }
