@@ -241,6 +241,14 @@ class Lab:
         assert len(recorded) == len(set(recorded)), "an experiment was recorded twice"
         return found
 
+    def has_nowhere(self, text: str, *more: Path) -> None:
+        """Checks that no commit and no file of the lab, of the cache and of `more` folders holds a text."""
+        for folder in (self.root, self.place.path / "cache", *more):
+            for file in folder.rglob("*"):
+                if file.is_file() and not file.is_symlink():
+                    assert text.encode() not in file.read_bytes(), file
+        assert text not in self.git("log", "--all", "-p")
+
     def worktree_is(self, before: Seen) -> None:
         """Checks that the researcher's tree, index, HEAD and stash are as they were."""
         after = Seen(self)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -144,32 +145,44 @@ def pieces(answer: str | Cut | Paused) -> Iterator[str]:
 
 def anthropic(answer: str | Call | Cut | Paused) -> Iterator[dict[str, Any]]:
     """The events of Anthropic's messages."""
-    yield {"type": "message_start", "message": {"usage": {"input_tokens": 1000, "output_tokens": 1}}}
+    message = {"id": "m1", "type": "message", "role": "assistant", "model": "scripted", "content": [],
+               "stop_reason": None, "stop_sequence": None, "usage": {"input_tokens": 1000, "output_tokens": 1}}
+    yield {"type": "message_start", "message": message}
     if isinstance(answer, Call):
-        yield {"type": "content_block_start", "content_block": {"type": "tool_use", "id": "t1", "name": answer.name}}
-        yield {"type": "content_block_delta", "delta": {"partial_json": json.dumps(answer.arguments)}}
+        block = {"type": "tool_use", "id": new_id(), "name": answer.name, "input": {}}
+        yield {"type": "content_block_start", "index": 0, "content_block": block}
+        delta = {"type": "input_json_delta", "partial_json": json.dumps(answer.arguments)}
+        yield {"type": "content_block_delta", "index": 0, "delta": delta}
     else:
-        yield {"type": "content_block_start", "content_block": {"type": "text", "text": ""}}
+        yield {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}
         for text in pieces(answer):
-            yield {"type": "content_block_delta", "delta": {"text": text}}
+            yield {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": text}}
     if not isinstance(answer, Cut):
-        stop = "tool_use" if isinstance(answer, Call) else "end_turn"
-        yield {"type": "message_delta", "delta": {"stop_reason": stop}, "usage": {"output_tokens": 200}}
+        yield {"type": "content_block_stop", "index": 0}
+        stop = {"stop_reason": "tool_use" if isinstance(answer, Call) else "end_turn", "stop_sequence": None}
+        yield {"type": "message_delta", "delta": stop, "usage": {"output_tokens": 200}}
         yield {"type": "message_stop"}
 
 
 def chat(answer: str | Call | Cut | Paused) -> Iterator[dict[str, Any] | str]:
     """The events of chat completions."""
+    about = {"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "scripted"}
+    def choice(delta: dict[str, Any], finish: str | None = None) -> dict[str, Any]:
+        return about | {"choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}
     if isinstance(answer, Call):
-        call = {"index": 0, "id": "c1", "function": {"name": answer.name, "arguments": json.dumps(answer.arguments)}}
-        yield {"choices": [{"delta": {"tool_calls": [call]}}]}
+        function = {"name": answer.name, "arguments": json.dumps(answer.arguments)}
+        yield choice({"tool_calls": [{"index": 0, "id": new_id(), "type": "function", "function": function}]})
     else:
         for text in pieces(answer):
-            yield {"choices": [{"delta": {"content": text}}]}
+            yield choice({"content": text})
     if not isinstance(answer, Cut):
-        stop = "tool_calls" if isinstance(answer, Call) else "stop"
-        yield {"choices": [{"delta": {}, "finish_reason": stop}]}
-        yield {"choices": [], "usage": {"prompt_tokens": 1000, "completion_tokens": 200}}
+        yield choice({}, "tool_calls" if isinstance(answer, Call) else "stop")
+        yield about | {"choices": [], "usage": {"prompt_tokens": 1000, "completion_tokens": 200, "total_tokens": 1200}}
+
+
+def new_id() -> str:
+    """What a call of a tool is known by."""
+    return f"call_{uuid.uuid4().hex}"
 
 
 @contextmanager

@@ -258,7 +258,7 @@ def test_command_proposers(lab: Lab) -> None:
         number = len(brief["experiments"])
         if number < 3:
             text = open("train.py").read()
-            open("train.py", "w").write(text + f"# {{number}}\\n")
+            open("train.py", "w").write(text + f"EXTRA_{{number}} = {{number}}\\n")
             print("thinking aloud", file=sys.stderr)
             print(json.dumps({{"hypothesis": f"a comment, number {{number}}"}}))
         """

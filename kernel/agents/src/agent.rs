@@ -126,6 +126,7 @@ impl Agent {
     pub async fn ask(&mut self, text: &str, limit: Duration) -> Result<Turn, AgentError> {
         const METHOD: &str = "session/prompt";
         (self.turn, self.cancelling) = (Turn::default(), false);
+        self.calls.clear();
         let prompt = json!({"sessionId": self.session, "prompt": [{"type": "text", "text": text}]});
         let id = self.request(METHOD, &prompt);
         match self.answer(id, METHOD, limit).await {
@@ -149,7 +150,7 @@ impl Agent {
     }
 
     fn finish(&mut self, result: &Value) {
-        self.turn.stop = result["stopReason"].as_str().unwrap_or("unknown").to_owned();
+        result["stopReason"].as_str().unwrap_or("unknown").clone_into(&mut self.turn.stop);
         self.turn.usage = usage(result);
     }
 
@@ -177,15 +178,10 @@ impl Agent {
             };
             match message? {
                 Message { id: Some(asked), method: Some(method), params, .. } => {
-                    let reply = match self.serve(&method, &params) {
-                        Some(result) => json!({"jsonrpc": "2.0", "id": asked, "result": result}),
-                        None => {
-                            let error =
-                                json!({"code": NO_METHOD, "message": format!("there is no {method}")});
-                            json!({"jsonrpc": "2.0", "id": asked, "error": error})
-                        }
-                    };
-                    self.wire.send(&reply);
+                    let none = || json!({"code": NO_METHOD, "message": format!("there is no {method}")});
+                    let reply = self.serve(&method, &params);
+                    let (part, value) = reply.map_or_else(|| ("error", none()), |reply| ("result", reply));
+                    self.wire.send(&json!({"jsonrpc": "2.0", "id": asked, part: value}));
                 }
                 Message { method: Some(method), params, .. } if method == "session/update" => {
                     self.update(&params["update"]);
@@ -256,8 +252,7 @@ fn spawn(spec: &Spec) -> Result<(Wire, Group), AgentError> {
     let Some((program, arguments)) = spec.command.split_first() else {
         return Err(failed(std::io::ErrorKind::InvalidInput.into()));
     };
-    let log = std::fs::File::options().create(true).append(true).open(&spec.log).map_err(failed)?;
-    let mut child = tokio::process::Command::new(program)
+    let child = tokio::process::Command::new(program)
         .args(arguments)
         .current_dir(&spec.folder)
         .env_clear()
@@ -265,14 +260,13 @@ fn spawn(spec: &Spec) -> Result<(Wire, Group), AgentError> {
         .process_group(0)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
-        .stderr(log)
+        .stderr(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
         .map_err(failed)?;
     let group = Group(child.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw));
-    let pipes = child.stdin.take().zip(child.stdout.take());
-    let (stdin, stdout) = pipes.ok_or_else(|| failed(std::io::ErrorKind::BrokenPipe.into()))?;
-    Ok((Wire::new(child, stdin, stdout), group))
+    let wire = Wire::new(child, &spec.log).ok_or_else(|| failed(std::io::ErrorKind::BrokenPipe.into()))?;
+    Ok((wire, group))
 }
 
 /// Tokens of a turn: `usage` (Claude, Codex, opencode), `_meta.quota` (Gemini).

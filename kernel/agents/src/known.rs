@@ -1,7 +1,6 @@
 //! The agents that are known by name, and what each needs to ask before it acts.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use serde_json::{Value, json};
 
@@ -59,8 +58,8 @@ impl Known {
     }
 
     /// What its environment needs, so that it asks, and takes the tools that it is given; `writable` is what it may
-    /// edit, `server` what tools are called by.
-    pub fn environment(self, writable: &[&Path], server: &str) -> BTreeMap<String, String> {
+    /// edit, paths and globs, `server` what tools are called by.
+    pub fn environment(self, writable: &[&str], server: &str) -> BTreeMap<String, String> {
         let pairs: Vec<(&str, String)> = match self {
             // Tools would be looked for, and not found, in a list that is not asked for.
             Self::Claude => vec![("ENABLE_TOOL_SEARCH", "false".to_owned())],
@@ -73,18 +72,28 @@ impl Known {
         pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
+    /// The mode in which it asks.
+    pub fn mode(self) -> Option<&'static str> {
+        // Its usual one has a model decide, which lets it edit everything.
+        (self == Self::Claude).then_some("default")
+    }
+
     /// What its session takes beyond the protocol.
     pub fn meta(self) -> Option<Value> {
-        // Without the user's own settings, which may let it edit everything unasked.
-        let claude = json!({"settingSources": [], "tools": ["Read", "Edit", "Write", "Glob", "Grep"]});
+        // Without the user's own settings, which may let it edit everything unasked, and without the mode that asks
+        // nothing, with which it does not start as root.
+        let claude = json!({
+            "settingSources": [], "tools": ["Read", "Edit", "Write", "Glob", "Grep"],
+            "allowDangerouslySkipPermissions": false, "promptSuggestions": false,
+        });
         (self == Self::Claude).then(|| json!({"claudeCode": {"options": claude}}))
     }
 }
 
 /// opencode's permissions, which it holds itself.
-fn opencode(writable: &[&Path], server: &str) -> Value {
+fn opencode(writable: &[&str], server: &str) -> Value {
     let mut edit = serde_json::Map::from_iter([("*".to_owned(), json!("deny"))]);
-    edit.extend(writable.iter().map(|path| (path.display().to_string(), json!("allow"))));
+    edit.extend(writable.iter().map(|path| ((*path).to_owned(), json!("allow"))));
     json!({
         "autoupdate": false,
         "share": "disabled",

@@ -6,9 +6,10 @@
 //! use agents::{Known, Session, Spec};
 //!
 //! let mut spec = Spec::new(Known::Claude.command(), "/tmp/tree".into());
-//! spec.writable.push("train.py".into());
+//! spec.writable = std::sync::Arc::new(|path| path == std::path::Path::new("train.py"));
 //! let mut session = Session::new(spec);
-//! let turn = session.ask("Lower the learning rate.", std::time::Duration::from_secs(600)).await?;
+//! let limit = std::time::Duration::from_secs(600);
+//! let turn = session.ask("Lower the rate in train.py.", "Lower it once more.", limit).await?;
 //! println!("{}", turn.text);
 //! # Ok(())
 //! # }
@@ -33,13 +34,20 @@ pub use known::Known;
 pub use session::Session;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
 
+/// Whether an agent may edit a file, by its path below the folder in which it works.
+pub type Writable = Arc<dyn Fn(&Path) -> bool + Send + Sync>;
+/// Gets a line that an agent wrote.
+pub type Log = Arc<dyn Fn(&str) + Send + Sync>;
+
 /// How an agent is started, and what it may do.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Spec {
     /// The program and its arguments.
     pub command: Vec<String>,
@@ -49,14 +57,14 @@ pub struct Spec {
     pub environment: BTreeMap<String, String>,
     /// Servers of tools that it may use.
     pub servers: Vec<Server>,
-    /// What it may edit when it asks: paths below `folder`.
-    pub writable: Vec<PathBuf>,
+    /// What it may edit when it asks.
+    pub writable: Writable,
     /// The mode that its session is put in, where it has modes.
     pub mode: Option<String>,
     /// What it takes beyond the protocol, as `_meta` of a new session.
     pub meta: Option<Value>,
-    /// The file that gets what it says on standard error.
-    pub log: PathBuf,
+    /// What gets its standard error, line by line.
+    pub log: Log,
     /// How long it may take to start.
     pub start: Duration,
     /// How long it may take to end a turn that is cancelled.
@@ -71,13 +79,23 @@ impl Spec {
             folder,
             environment: BTreeMap::new(),
             servers: Vec::new(),
-            writable: Vec::new(),
+            writable: Arc::new(|_| false),
             mode: None,
             meta: None,
-            log: PathBuf::from("/dev/null"),
-            start: Duration::from_secs(60),
+            log: Arc::new(|_| ()),
+            start: Duration::from_mins(1),
             grace: Duration::from_secs(10),
         }
+    }
+}
+
+impl fmt::Debug for Spec {
+    /// Without its environment, which may hold keys.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Spec")
+            .field("command", &self.command)
+            .field("folder", &self.folder)
+            .finish_non_exhaustive()
     }
 }
 

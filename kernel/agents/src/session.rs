@@ -22,14 +22,15 @@ impl Session {
         self.agent = None;
     }
 
-    /// Asks. An agent that has died since its last turn is started once more. Dropping the future ends the agent.
+    /// Asks: `whole` where that begins a session, `more` where one goes on. An agent that has died since its last turn
+    /// is started once more, and asked the whole. Dropping the future ends the agent.
     ///
     /// # Errors
     /// As [`Agent::start`] and [`Agent::ask`].
-    pub async fn ask(&mut self, text: &str, limit: Duration) -> Result<Turn, AgentError> {
+    pub async fn ask(&mut self, whole: &str, more: &str, limit: Duration) -> Result<Turn, AgentError> {
         let kept = self.agent.is_some();
-        match self.once(text, limit).await {
-            Err(AgentError::Ended(_)) if kept => self.once(text, limit).await,
+        match self.once(if kept { more } else { whole }, limit).await {
+            Err(AgentError::Ended(_)) if kept => self.once(whole, limit).await,
             answer => answer,
         }
     }

@@ -4,14 +4,19 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
-use tokio::process::{Child, ChildStdin, ChildStdout};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::process::{Child, ChildStderr, ChildStdout};
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
-use crate::AgentError;
+use crate::{AgentError, Log};
 
 /// A line longer than this, in bytes, is not waited for.
 const LONGEST: usize = 64 << 20;
+/// A line on standard error longer than this, in bytes, is told in parts.
+const PART: u64 = 8 << 10;
+/// How long an agent that closed its standard output may take to end.
+const END: Duration = Duration::from_secs(1);
 /// So many lines of noise (`npm warn …`) are passed over before the agent is given up.
 const NOISE: usize = 100;
 
@@ -50,13 +55,16 @@ pub(crate) struct Wire {
     child: Child,
     out: mpsc::UnboundedSender<String>,
     lines: BufReader<ChildStdout>,
+    errors: JoinHandle<()>,
     /// What was read of a line that is not whole yet: reading may be cancelled at any time.
     partial: Vec<u8>,
     noise: usize,
 }
 
 impl Wire {
-    pub(crate) fn new(child: Child, mut stdin: ChildStdin, stdout: ChildStdout) -> Self {
+    /// `None` where one of the pipes is not there.
+    pub(crate) fn new(mut child: Child, log: &Log) -> Option<Self> {
+        let (mut stdin, stdout, stderr) = (child.stdin.take()?, child.stdout.take()?, child.stderr.take()?);
         let (out, mut queue) = mpsc::unbounded_channel::<String>();
         // In a task of its own: an agent that writes while it is written to must not block us.
         tokio::spawn(async move {
@@ -66,7 +74,8 @@ impl Wire {
                 }
             }
         });
-        Self { child, out, lines: BufReader::new(stdout), partial: Vec::new(), noise: 0 }
+        let errors = tokio::spawn(tell(stderr, Log::clone(log)));
+        Some(Self { child, out, lines: BufReader::new(stdout), errors, partial: Vec::new(), noise: 0 })
     }
 
     /// Writes a message. Where nobody reads it any more, reading will say so.
@@ -94,7 +103,9 @@ impl Wire {
         loop {
             let read = self.lines.fill_buf().await.map_err(|error| AgentError::Ended(error.to_string()))?;
             if read.is_empty() {
-                let status = tokio::time::timeout(Duration::from_secs(1), self.child.wait()).await;
+                let status = tokio::time::timeout(END, self.child.wait()).await;
+                // Its last words say why; what it left behind may hold the pipe open.
+                let _ = tokio::time::timeout(END, &mut self.errors).await;
                 return Err(AgentError::Ended(match status {
                     Ok(Ok(status)) => status.to_string(),
                     _ => "it closed its standard output".to_owned(),
@@ -111,6 +122,16 @@ impl Wire {
                 return Err(AgentError::Malformed(format!("a line of more than {LONGEST} bytes")));
             }
         }
+    }
+}
+
+/// Tells what comes from a pipe, line by line.
+async fn tell(pipe: ChildStderr, log: Log) {
+    let mut pipe = BufReader::new(pipe);
+    let mut line = Vec::new();
+    while (&mut pipe).take(PART).read_until(b'\n', &mut line).await.is_ok_and(|read| read > 0) {
+        log(String::from_utf8_lossy(&line).trim_end());
+        line.clear();
     }
 }
 

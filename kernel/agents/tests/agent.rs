@@ -2,7 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use agents::{AgentError, Session, Spec, Turn, Usage};
@@ -14,6 +15,7 @@ const SHORT: Duration = Duration::from_millis(300);
 struct Trial {
     folder: tempfile::TempDir,
     session: Session,
+    said: Arc<Mutex<Vec<String>>>,
 }
 
 impl Trial {
@@ -25,15 +27,17 @@ impl Trial {
         let command = vec!["python3".to_owned(), fake.display().to_string(), mode.to_owned()];
         let mut spec = Spec::new(command, folder.path().to_owned());
         spec.environment.insert("PATH".to_owned(), std::env::var("PATH").unwrap());
-        spec.writable.push(PathBuf::from("train.py"));
-        spec.log = folder.path().join("log");
+        spec.writable = Arc::new(|path| path == Path::new("train.py"));
+        let said = Arc::<Mutex<Vec<String>>>::default();
+        let log = Arc::clone(&said);
+        spec.log = Arc::new(move |line| log.lock().unwrap().push(line.to_owned()));
         spec.start = if mode == "silent" { SHORT } else { LIMIT };
         spec.grace = if mode == "deaf" { SHORT } else { LIMIT };
-        Self { session: Session::new(spec), folder }
+        Self { session: Session::new(spec), folder, said }
     }
 
     async fn ask(&mut self, limit: Duration) -> Result<Turn, AgentError> {
-        self.session.ask("go", limit).await
+        self.session.ask("whole", "more", limit).await
     }
 
     fn read(&self, name: &str) -> String {
@@ -61,6 +65,7 @@ async fn it_works_asks_and_is_answered() {
         assert_eq!(turn.log[0], "may: edit train.py (edit)");
         // Its cost is that of the session: the second turn of it cost nothing more.
         assert_eq!(trial.ask(LIMIT).await.unwrap().usd, Some(0.0));
+        assert_eq!(trial.read("asked"), "whole\nmore\n");
     }
 }
 
@@ -75,18 +80,22 @@ async fn what_is_no_agent_is_told() {
     ] {
         assert_eq!(Trial::new(mode).ask(LIMIT).await.unwrap_err().to_string(), said, "{mode}");
     }
+    let mut trial = Trial::new("die");
+    trial.ask(LIMIT).await.unwrap_err();
+    assert_eq!(*trial.said.lock().unwrap(), ["I cannot go on"], "its last words are there when it has ended");
     let malformed = Trial::new("malformed").ask(LIMIT).await.unwrap_err().to_string();
     assert!(malformed.starts_with("it wrote what cannot be understood"), "{malformed}");
     let missing = Spec::new(vec!["no-such-agent".to_owned()], "/".into());
-    let missing = Session::new(missing).ask("go", LIMIT).await.unwrap_err().to_string();
+    let missing = Session::new(missing).ask("whole", "more", LIMIT).await.unwrap_err().to_string();
     assert!(missing.starts_with("`no-such-agent` could not be started"), "{missing}");
 }
 
 #[tokio::test]
-async fn one_that_died_meanwhile_is_started_again() {
+async fn one_that_died_meanwhile_is_started_again_and_told_everything() {
     let mut trial = Trial::new("die-once");
     assert_eq!(trial.ask(LIMIT).await.unwrap().text, "");
     assert_eq!(trial.ask(LIMIT).await.unwrap().text, "hello");
+    assert_eq!(trial.read("asked"), "whole\nwhole\n");
 }
 
 #[tokio::test]
@@ -97,6 +106,7 @@ async fn one_that_takes_too_long_is_cancelled_and_kept() {
         assert_eq!(turn.stop, "cancelled");
         assert_eq!(trial.read("late"), "cancelled", "nothing is granted while a turn is cancelled");
     }
+    assert_eq!(trial.read("asked"), "whole\nmore\n");
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""An agent that behaves as it is told: fake_agent.py MODE. What it was answered is written to `seen`."""
+"""An agent that behaves as it is told: fake_agent.py MODE. What it was asked is written to `asked`, what it was
+answered to `seen`."""
 
 import json
 import os
@@ -93,10 +94,13 @@ for line in sys.stdin:
     elif method == "session/new":
         send(id=number, result={"sessionId": "s1"})
     elif method == "session/prompt":
+        with open("asked", "a") as file:
+            file.write(message["params"]["prompt"][0]["text"] + "\n")
         if mode == "malformed":
             out('{"jsonrpc": "2.0", "method": "session/update", "par')
             time.sleep(600)
         if mode == "die":
+            print("I cannot go on", file=sys.stderr)
             sys.exit(3)
         if mode == "die-once" and not os.path.exists("died"):
             open("died", "w").close()

@@ -6,11 +6,13 @@ use crate::Lab;
 
 /// The program's own path, which no candidate may change.
 pub(crate) const PROGRAM: &str = "program.md";
+/// The folder of a proposer's worktree in which the ledger is readable as files. No candidate may hold any of it.
+pub const RECORDS: &str = ".overnight";
 
 /// A lab's editable paths and globs, made ready to be asked about many paths.
 ///
 /// A plain path is one file or a folder with all that is in it. In a glob `*` and `?` stay within one
-/// folder, `**` does not: `src/**/*.rs`. `program.md` is never editable, nor is what lies in `.git`.
+/// folder, `**` does not: `src/**/*.rs`. `program.md` is never editable, nor is what lies in `.git` or [`RECORDS`].
 #[derive(Clone, Debug)]
 pub struct Editable {
     plain: Vec<String>,
@@ -32,6 +34,7 @@ impl Editable {
     /// Whether a candidate may change `path`, which is relative to the repository's root.
     pub fn contains(&self, path: &str) -> bool {
         path != PROGRAM
+            && !is_within(path, RECORDS)
             && path.split('/').all(|part| !part.is_empty() && !matches!(part, "." | ".." | ".git"))
             && (self.plain.iter().any(|plain| is_within(path, plain)) || self.globs.is_match(path))
     }
@@ -93,10 +96,13 @@ mod tests {
     }
 
     #[test]
-    fn the_program_and_git_are_never_editable() {
+    fn the_program_git_and_the_records_are_never_editable() {
         assert_eq!(
-            editable(&["**"], &["program.md", ".git/config", "a/../b", "a.py"]),
-            [false, false, false, true]
+            editable(
+                &["**"],
+                &["program.md", ".git/config", "a/../b", ".overnight/brief.md", ".overnight", "a.py"]
+            ),
+            [false, false, false, false, false, true]
         );
     }
 }

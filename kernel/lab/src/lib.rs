@@ -30,7 +30,7 @@ mod editable;
 mod error;
 mod program;
 
-pub use editable::Editable;
+pub use editable::{Editable, RECORDS};
 pub use error::LabError;
 pub use event::{Entry, Event, Hook, IdeaPlace, Rung};
 pub use experiment::Experiment;
@@ -39,7 +39,7 @@ pub use judgement::{Claim, Judgement, Status};
 pub use metrics::Metrics;
 pub use record::{Cost, Environment, Record, RunRecord};
 pub use said::{Idea, Said};
-pub use settings::{AtBudget, Direction, EpochInputs, Lab};
+pub use settings::{AgentSession, AtBudget, Direction, EpochInputs, Lab};
 
 /// The version of every serialised format of this crate: records, events, status and JSON output.
 pub const SCHEMA: u32 = 1;

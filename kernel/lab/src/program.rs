@@ -13,7 +13,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{AtBudget, Direction, Hook, Lab, LabError, MetricName, Seconds};
+use crate::{AgentSession, AtBudget, Direction, Hook, Lab, LabError, MetricName, Seconds};
 
 mod check;
 mod front;
@@ -24,7 +24,7 @@ mod tests;
 use node::Field;
 
 /// Every setting that front matter can hold.
-pub(crate) const SETTINGS: [&str; 21] = [
+pub(crate) const SETTINGS: [&str; 23] = [
     "editable",
     "setup",
     "build",
@@ -42,6 +42,8 @@ pub(crate) const SETTINGS: [&str; 21] = [
     "crashes",
     "repairs",
     "ahead",
+    "agent_session",
+    "agent_timeout",
     "space",
     "ideas",
     "plateau",
@@ -65,6 +67,8 @@ pub(crate) fn example(setting: &str) -> &'static str {
         "caches" => "[target/]",
         "seed_env" => "SEED",
         "ahead" => "false",
+        "agent_session" => "kept",
+        "agent_timeout" => "20m",
         "space" => "{RATE: 1e-4..1e-1 log}",
         "ideas" => "[try a longer warm-up]",
         "hooks" => "{after: ./notify.sh}",
@@ -93,6 +97,8 @@ impl Default for Lab {
             crashes: 5,
             repairs: 2,
             ahead: true,
+            agent_session: AgentSession::Fresh,
+            agent_timeout: Seconds(1200.0),
             space: BTreeMap::new(),
             ideas: Vec::new(),
             plateau: 0,
@@ -154,6 +160,11 @@ impl Lab {
             "crashes" => self.crashes = field.count()?,
             "repairs" => self.repairs = field.count()?,
             "ahead" => self.ahead = field.switch()?,
+            "agent_session" => {
+                let words = [("fresh", AgentSession::Fresh), ("kept", AgentSession::Kept)];
+                self.agent_session = field.word(&words)?;
+            }
+            "agent_timeout" => self.agent_timeout = field.seconds()?,
             "space" => self.space = field.words()?,
             name => unreachable!("`{name}` is in SETTINGS and is not read"),
         }

@@ -44,6 +44,10 @@ pub struct Lab {
     pub repairs: u32,
     /// Whether a candidate is made while another one runs, before it is known what comes of that.
     pub ahead: bool,
+    /// Whether a coding agent that proposes remembers what it did before.
+    pub agent_session: AgentSession,
+    /// How long a coding agent may take for one proposal.
+    pub agent_timeout: Seconds,
     /// What constants may become, by name, in the words of a comment on their line: `fixed`, `one of: 4, 6, 8`,
     /// `1e-4..1e-1 log`.
     pub space: BTreeMap<String, String>,
@@ -99,6 +103,17 @@ pub enum AtBudget {
     Code,
     /// The runner: the run is ended and its last reported metric is judged.
     Stop,
+}
+
+/// Whether a coding agent that proposes remembers what it did before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AgentSession {
+    /// Each proposal is made in a session of its own, which is told everything.
+    #[default]
+    Fresh,
+    /// One session makes all proposals, and is told what is new.
+    Kept,
 }
 
 /// What makes two numbers comparable, beside the lab's own settings.

@@ -38,6 +38,9 @@ const PREFIXES: [&str; 16] = [
 
 const SECRET: [&str; 5] = ["KEY", "TOKEN", "SECRET", "PASSWORD", "CREDENTIAL"];
 
+/// A value shorter than this, in bytes, is no secret, and could be part of any word.
+const SHORTEST: usize = 6;
+
 /// What `cargo run` sets for the program that it runs, and what would send a candidate's build to a
 /// folder that is not its own.
 const CARGO_OWN: [&str; 9] = [
@@ -65,6 +68,12 @@ impl Variables {
             .filter(|(name, _)| allowed(name))
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect()
+    }
+
+    /// A text without the values of secret variables.
+    pub(crate) fn redacted(&self, text: &str) -> String {
+        let secrets = self.0.iter().filter(|(name, value)| is_secret(name) && value.len() >= SHORTEST);
+        secrets.fold(text.to_owned(), |text, (name, value)| text.replace(value.as_str(), &format!("${name}")))
     }
 
     /// Where a bare program name is found on `PATH`.
@@ -120,5 +129,12 @@ mod tests {
             seen,
             ["CARGO_HOME", "CUDA_VISIBLE_DEVICES", "HF_HOME", "LC_ALL", "PATH", "RUSTFLAGS", "https_proxy"]
         );
+    }
+
+    #[test]
+    fn secrets_are_not_repeated() {
+        let pairs = [("A_KEY", "sk-12345678"), ("B_TOKEN", "short"), ("PATH", "/usr/bin")];
+        let variables = Variables(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
+        assert_eq!(variables.redacted("sk-12345678 in short /usr/bin"), "$A_KEY in short /usr/bin");
     }
 }

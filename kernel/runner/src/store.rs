@@ -28,6 +28,9 @@ const LOCKS: [&str; 9] = [
 /// The difference of two commits; `None` where it cannot be read.
 pub type ReadDiff = Arc<dyn Fn(&CommitId, &CommitId) -> Option<String> + Send + Sync>;
 
+/// What an experiment printed; `None` where it cannot be read.
+pub type ReadLog = Arc<dyn Fn(&Record) -> Option<Vec<u8>> + Send + Sync>;
+
 /// A handle on a lab's ledger that tasks can share.
 #[derive(Clone)]
 pub struct Store {
@@ -229,6 +232,15 @@ impl Store {
         Arc::new(move |a, b| {
             let ledger = ledger.lock().unwrap_or_else(PoisonError::into_inner);
             ledger.diff(a, b).ok()
+        })
+    }
+
+    /// Reads what experiments printed, for proposers.
+    pub fn logs(&self) -> ReadLog {
+        let ledger = Arc::clone(&self.ledger);
+        Arc::new(move |record| {
+            let ledger = ledger.lock().unwrap_or_else(PoisonError::into_inner);
+            ledger.log(&record.tag, record.id).ok()
         })
     }
 

@@ -73,9 +73,12 @@ impl Check<'_> {
 
     fn times(&self) -> Result<(), LabError> {
         let lab = self.lab;
-        for (field, time) in
-            [("budget", lab.budget), ("timeout", lab.timeout), ("build_timeout", lab.build_timeout)]
-        {
+        for (field, time) in [
+            ("budget", lab.budget),
+            ("timeout", lab.timeout),
+            ("build_timeout", lab.build_timeout),
+            ("agent_timeout", lab.agent_timeout),
+        ] {
             if time.0 <= 0.0 {
                 self.wrong(field, "is zero", "write a length of time such as `5m`")?;
             }
@@ -99,6 +102,8 @@ impl Check<'_> {
                 (format!("has `{path}`, which is outside of the repository"), hint)
             } else if editable::plain(path).split('/').any(|part| part == ".git") {
                 (format!("has `{path}`, which is git's own"), "remove it".to_owned())
+            } else if editable::is_within(editable::plain(path), editable::RECORDS) {
+                (format!("has `{path}`, which is Overnight's own"), "remove it".to_owned())
             } else {
                 continue;
             };

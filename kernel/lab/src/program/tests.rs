@@ -35,6 +35,7 @@ fn every_setting() {
          build: cargo build --release -p train\nrun: target/release/train # the built one\nmetric: val_bpb\n\
          direction: maximize\nunit: bits\nbudget: 20s\ntimeout: 1h30m\nbuild_timeout: 600\nat_budget: stop\n\
          inputs: data/\ncaches:\n  - target/\n  - .venv\nseed_env: SEED\ncrashes: 3\nrepairs: 1\nahead: false\n\
+         agent_session: kept\nagent_timeout: 5m\n\
          space: {RATE: 1e-4..1e-1 log, DEPTH: [4, 6], SEED_2: fixed}\nideas: [a longer warm-up, no dropout]\n\
          plateau: 30\nhooks: {before: ./look, after: ./notify.sh 7}",
     )
@@ -57,6 +58,8 @@ fn every_setting() {
         crashes: 3,
         repairs: 1,
         ahead: false,
+        agent_session: AgentSession::Kept,
+        agent_timeout: Seconds(300.0),
         space: [("RATE", "1e-4..1e-1 log"), ("DEPTH", "one of: 4, 6"), ("SEED_2", "fixed")]
             .map(|(name, words)| (name.to_owned(), words.to_owned()))
             .into(),
@@ -104,7 +107,7 @@ fn an_unknown_setting_names_the_nearest() {
     assert!(message("time-out: 5m").contains("did you mean `timeout`?"));
     insta::assert_snapshot!(message("colour: red"), @r"
     program.md, line 2: `colour` is not a setting
-    the settings are editable, setup, build, run, metric, direction, unit, budget, timeout, build_timeout, at_budget, inputs, caches, seed_env, crashes, repairs, ahead, space, ideas, plateau, hooks
+    the settings are editable, setup, build, run, metric, direction, unit, budget, timeout, build_timeout, at_budget, inputs, caches, seed_env, crashes, repairs, ahead, agent_session, agent_timeout, space, ideas, plateau, hooks
     ");
 }
 
@@ -134,7 +137,7 @@ fn a_wrong_type_says_what_was_expected() {
      help: for example `budget: 5m`
     ");
     insta::assert_snapshot!(
-        ["run: 5", "run: [a, b]", "run:", "direction: up", "at_budget: kill", "crashes: many", "crashes: 1.5", "ahead: often", "timeout: -5",
+        ["run: 5", "run: [a, b]", "run:", "direction: up", "at_budget: kill", "crashes: many", "crashes: 1.5", "ahead: often", "agent_session: long", "timeout: -5",
          "timeout: true", "editable: 5", "editable: [a, [b]]", "unit: {a: 1}"].map(message).join("\n"),
         @r"
     program.md, line 2: `run` must be text, not the number 5
@@ -153,6 +156,8 @@ fn a_wrong_type_says_what_was_expected() {
     for example `crashes: 5`
     program.md, line 2: `ahead` must be `true` or `false`, not `often`
     for example `ahead: false`
+    program.md, line 2: `agent_session` must be `fresh` or `kept`, not `long`
+    for example `agent_session: kept`
     program.md, line 2: `timeout` must be a length of time such as `20s`, `5m`, `1h30m`, not the number -5
     for example `timeout: 10m`
     program.md, line 2: `timeout` must be a length of time such as `20s`, `5m`, `1h30m`, not `true`
@@ -180,7 +185,7 @@ fn contradictions() {
     ");
     insta::assert_snapshot!(
         ["budget: 0", "timeout: 0s", "build_timeout: 0", "editable: []", "editable: program.md", "editable: /etc/passwd",
-         "editable: ../other.py", "editable: .", "editable: .git/config", "editable: 'a{b'", "inputs: train.py",
+         "editable: ../other.py", "editable: .", "editable: .git/config", "editable: .overnight/", "agent_timeout: 0", "editable: 'a{b'", "inputs: train.py",
          "editable: data/x.py\ninputs: data/", "inputs: ~/data", "inputs: data\ncaches: data/", "metric: ''", "metric: val bpb",
          "run: ''", "crashes: 0", "seed_env: MY SEED"].map(message).join("\n"),
         @r"
@@ -202,6 +207,10 @@ fn contradictions() {
     name files, folders or globs
     program.md, line 2: `editable` has `.git/config`, which is git's own
     remove it
+    program.md, line 2: `editable` has `.overnight/`, which is Overnight's own
+    remove it
+    program.md, line 2: `agent_timeout` is zero
+    write a length of time such as `5m`
     program.md, line 2: `editable` has `a{b`: unclosed alternate group; missing '}' (maybe escape '{' with '[{]'?)
     write a path or a glob such as `src/**/*.py`
     program.md, line 2: `inputs` has `train.py`, which is editable too

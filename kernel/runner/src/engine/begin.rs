@@ -237,6 +237,9 @@ impl Engine {
             }
         }
         self.give_up_queued(&tag);
+        // With it ends what it may have kept running.
+        let team = self.team.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(team);
         self.cancel.send_replace(false);
         let failed = matches!(cause, Cause::Failed | Cause::Baseline);
         let event = Event::LoopEnded { reason: reason.to_owned(), failed };

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use lab::{CommitId, Direction, Experiment, Hook, Idea, Lab, MetricName, Said, Seconds, Status, Tag};
+use lab::{
+    AgentSession, CommitId, Direction, Experiment, Hook, Idea, Lab, MetricName, Said, Seconds, Status, Tag,
+};
 use ledger::{Ledger, LedgerError};
 use serde::Serialize;
 
@@ -60,6 +62,12 @@ pub struct Brief {
     pub parent: CommitId,
     /// What the program says of the search space: what a constant may become, by its name.
     pub space: BTreeMap<String, String>,
+    /// Whether a coding agent remembers what it did before.
+    #[serde(skip)]
+    pub agent_session: AgentSession,
+    /// How long a coding agent may take.
+    #[serde(skip)]
+    pub agent_timeout: Seconds,
     /// The parent's editable files, by path.
     #[serde(skip)]
     pub files: BTreeMap<String, Vec<u8>>,
@@ -146,6 +154,8 @@ impl Brief {
             attempt: 0,
             parent,
             space: lab.space.clone(),
+            agent_session: lab.agent_session,
+            agent_timeout: lab.agent_timeout,
             trials: trials.collect(),
             files,
         }

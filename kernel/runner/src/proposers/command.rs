@@ -3,35 +3,35 @@
 //! It runs in a folder that holds the parent's tree, gets the [`Brief`] as JSON on standard input,
 //! edits editable files in place, and may print one JSON object `{"hypothesis": …}` (with `"expected"`, `"ideas"` for
 //! later, `"takes"`: the number of an idea of the brief, and `"cost": {"usd", "input_tokens", "output_tokens"}` where
-//! it knows). Exit 0 with no change means that it has
-//! nothing to propose. What it changes elsewhere is dropped, and said.
+//! it knows). Exit 0 with no change means that it has nothing to propose. What it changes elsewhere is dropped, and
+//! said. The ledger is readable as files in `.overnight/`.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use lab::{CommitId, Cost};
+use lab::{Cost, RECORDS};
 use serde::Deserialize;
 
 use super::agent::INSTRUCTIONS;
 use super::placeholders::expand;
+use super::records::Records;
 use super::words::Words;
 use super::worktree::{Changes, Mark};
-use super::{Brief, Proposal, ProposeError, Proposer, prompt};
+use super::{Brief, Proposal, ProposeError, Proposer};
 use crate::environment::Variables;
 use crate::shell::Shell;
-use crate::store::{ReadDiff, Store};
-use crate::{blocking, paths};
+use crate::store::Store;
 
 /// How long one proposal may take.
-pub const TIMEOUT: Duration = Duration::from_secs(600);
+pub const TIMEOUT: Duration = Duration::from_mins(10);
 
 /// A program that proposes.
 pub struct CommandProposer {
     program: String,
     folder: PathBuf,
     store: Store,
-    diff: ReadDiff,
+    records: Records,
     variables: Variables,
     timeout: Duration,
 }
@@ -61,26 +61,15 @@ impl CommandProposer {
         timeout: Duration,
     ) -> Result<Self, String> {
         expand(program, |_| Vec::new())?;
-        let diff = store.differ();
-        Ok(Self { program: program.to_owned(), folder, store, diff, variables, timeout })
+        let records = Records::new(&store);
+        Ok(Self { program: program.to_owned(), folder, store, records, variables, timeout })
     }
 
-    /// The command line for one brief, with what its placeholders stand for.
-    fn command(&self, brief: &Brief) -> Result<String, String> {
-        let render = || {
-            let diff = |parent: &CommitId, candidate: &CommitId| (self.diff)(parent, candidate);
-            blocking::here(|| prompt::render(brief, &diff, prompt::TOKENS))
-        };
-        let file = |name: &str, text: &[u8]| {
-            let path = self.folder.with_file_name(name);
-            // Where it cannot be written, the program says so when it cannot be read.
-            let _ = paths::write_whole(&path, text);
-            vec![path.display().to_string()]
-        };
+    /// The command line for one brief and its `page`, with what its placeholders stand for.
+    fn command(&self, brief: &Brief, page: &str) -> Result<String, String> {
         expand(&self.program, |name| match name {
-            "brief" => file("brief.md", render().as_bytes()),
-            "json" => file("brief.json", &serde_json::to_vec(brief).unwrap_or_default()),
-            "prompt" => vec![format!("{INSTRUCTIONS}\n{}", render())],
+            "brief" => vec![format!("{RECORDS}/brief.md")],
+            "prompt" => vec![format!("{INSTRUCTIONS}\n{page}")],
             "editable" => brief.files.keys().cloned().collect(),
             "folder" => vec![self.folder.display().to_string()],
             "number" => vec![brief.number.to_string()],
@@ -91,10 +80,10 @@ impl CommandProposer {
         })
     }
 
-    async fn run(&self, brief: &Brief, mark: &str) -> Result<Answer, ProposeError> {
+    async fn run(&self, brief: &Brief, page: &str, mark: &str) -> Result<Answer, ProposeError> {
         let failed = |what: String| ProposeError::Failed(format!("`{}` {what}", self.program));
         let json = serde_json::to_vec(brief).map_err(|e| failed(e.to_string()))?;
-        let command = self.command(brief).map_err(failed)?;
+        let command = self.command(brief, page).map_err(failed)?;
         let shell = Shell { folder: &self.folder, variables: &self.variables, mark, timeout: self.timeout };
         Ok(answer(&shell.run(&command, &json).await.map_err(failed)?))
     }
@@ -116,9 +105,12 @@ fn answer(out: &[u8]) -> Answer {
 impl Proposer for CommandProposer {
     async fn propose(&self, brief: &Brief, cost: &mut Cost) -> Result<Proposal, ProposeError> {
         let failed = |e: crate::RunnerError| ProposeError::Failed(e.to_string());
-        self.store.worktree(&self.folder, &brief.parent, &[]).await.map_err(failed)?;
+        let kept = [RECORDS.to_owned()];
+        self.store.worktree(&self.folder, &brief.parent, &kept).await.map_err(failed)?;
+        let page = self.records.page(brief);
+        self.records.write(&self.folder, brief, &page);
         let mark = Mark::new(&self.folder)?;
-        let answer = self.run(brief, &mark.0).await;
+        let answer = self.run(brief, &page, &mark.0).await;
         drop(mark);
         let answer = answer?;
         *cost += answer.cost.unwrap_or_default();

@@ -1,7 +1,7 @@
 //! `%{…}` in the command line of a `command:` proposer: `command:claude -p %{prompt}`.
 
 /// What may stand in a command line.
-const KNOWN: [&str; 8] = ["brief", "json", "prompt", "editable", "folder", "number", "metric", "best"];
+const KNOWN: [&str; 7] = ["brief", "prompt", "editable", "folder", "number", "metric", "best"];
 
 /// A command line with each placeholder replaced by what `value` says of it, quoted for the shell.
 ///
@@ -38,7 +38,7 @@ mod tests {
     #[test]
     fn what_cannot_be_expanded_is_said() {
         let said = |template| expand(template, |_| Vec::new()).unwrap_err();
-        insta::assert_snapshot!(said("x %{brif}"), @"there is no `%{brif}`; there are %{brief}, %{json}, %{prompt}, %{editable}, %{folder}, %{number}, %{metric}, %{best}");
+        insta::assert_snapshot!(said("x %{brif}"), @"there is no `%{brif}`; there are %{brief}, %{prompt}, %{editable}, %{folder}, %{number}, %{metric}, %{best}");
         insta::assert_snapshot!(said("x %{brief"), @"`%{brief` has no closing brace");
     }
 }

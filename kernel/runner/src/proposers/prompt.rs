@@ -175,7 +175,7 @@ fn left(remaining: &Remaining) -> String {
 }
 
 /// An experiment: a line of facts, then what it tried, why it was judged so, and what it changed, as data.
-fn told(experiment: &Experiment, diff: Diff<'_>) -> String {
+pub(super) fn told(experiment: &Experiment, diff: Diff<'_>) -> String {
     let record = &experiment.record;
     let mut head = format!("Experiment {} ({}", record.number, record.status);
     if let Some(value) = record.value {
@@ -216,6 +216,10 @@ fn changed(diff: &str) -> impl Iterator<Item = &str> {
 /// Lines that candidates added that were not kept, and that the best does not have: about a third of what agents add
 /// brings back what was deleted (arXiv 2605.20086).
 fn rejected(brief: &Brief, diff: Diff<'_>) -> Vec<String> {
+    // Where the files are known already, so are the lines.
+    if brief.files.is_empty() {
+        return Vec::new();
+    }
     let files: Vec<_> = brief.files.values().map(|bytes| String::from_utf8_lossy(bytes)).collect();
     let there: BTreeSet<&str> = files.iter().flat_map(|text| text.lines()).map(str::trim).collect();
     let (mut seen, mut lines) = (BTreeSet::new(), Vec::new());
@@ -251,7 +255,7 @@ fn line(text: &str) -> String {
 }
 
 /// The beginning and the end of a text that is longer than so many bytes.
-fn fit(text: &str, bytes: usize) -> String {
+pub(super) fn fit(text: &str, bytes: usize) -> String {
     if text.len() <= bytes {
         return text.to_owned();
     }

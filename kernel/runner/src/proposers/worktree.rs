@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Stdio;
 
-use lab::Lab;
+use lab::{Lab, RECORDS};
 use ledger::Edit;
 use tokio::process::Command;
 
@@ -56,11 +56,14 @@ impl Changes {
         let (mut edits, mut dropped) = (Vec::new(), Vec::new());
         for entry in status.stdout.split(|b| *b == 0).filter(|entry| entry.len() > 3) {
             let path = String::from_utf8_lossy(&entry[3..]).into_owned();
+            if Path::new(&path).starts_with(RECORDS) {
+                continue;
+            }
             if !editable.contains(&path) {
                 dropped.push(path);
                 continue;
             }
-            let content = read_file(&folder.join(&path)).map_err(failed)?;
+            let content = read_file(folder, &path).map_err(failed)?;
             if content.as_ref() != brief.files.get(&path) {
                 edits.push(Edit { path, content });
             }
@@ -89,14 +92,21 @@ impl Changes {
     }
 }
 
-/// A regular file's content; `None` where it was deleted. A link is not followed out of the folder.
-fn read_file(path: &Path) -> std::io::Result<Option<Vec<u8>>> {
-    match path.symlink_metadata() {
-        Ok(file) if file.is_file() => std::fs::read(path).map(Some),
-        Ok(_) => Err(std::io::Error::other(format!("{} is not a regular file", path.display()))),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(e) => Err(e),
+/// A regular file's content; `None` where it was deleted. No link on the way to it is followed.
+fn read_file(folder: &Path, path: &str) -> std::io::Result<Option<Vec<u8>>> {
+    let mut way = folder.to_owned();
+    let mut parts = Path::new(path).components().peekable();
+    while let Some(part) = parts.next() {
+        way.push(part);
+        match way.symlink_metadata() {
+            Ok(it) if it.is_dir() && parts.peek().is_some() => {}
+            Ok(it) if it.is_file() && parts.peek().is_none() => return std::fs::read(way).map(Some),
+            Ok(_) => return Err(std::io::Error::other(format!("{path} is not a regular file"))),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(e),
+        }
     }
+    Ok(None)
 }
 
 /// A hypothesis stands on one line of tables and commit messages.
@@ -107,7 +117,25 @@ pub(super) fn one_line(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
+
+    #[test]
+    fn a_file_is_read_only_where_no_link_leads_to_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let here = folder.path().join("tree");
+        std::fs::create_dir_all(here.join("src")).unwrap();
+        std::fs::write(here.join("src/a.py"), "x").unwrap();
+        std::fs::write(folder.path().join("a.py"), "secret").unwrap();
+        std::os::unix::fs::symlink("..", here.join("out")).unwrap();
+        std::os::unix::fs::symlink("../../a.py", here.join("src/b.py")).unwrap();
+        assert_eq!(read_file(&here, "src/a.py").unwrap(), Some(b"x".to_vec()));
+        assert_eq!(read_file(&here, "src/none.py").unwrap(), None);
+        for path in ["out/a.py", "src/b.py", "src", "src/a.py/b"] {
+            assert!(read_file(&here, path).is_err(), "{path}");
+        }
+    }
 
     #[test]
     fn a_hypothesis_stands_on_one_line() {

@@ -191,6 +191,8 @@ fn brief(text: &str, trials: Vec<(CommitId, Option<f64>)>, number: u64) -> Brief
         seed: 7,
         attempt: 0,
         parent: CommitId::new("parent"),
+        agent_session: lab::AgentSession::Fresh,
+        agent_timeout: lab::Seconds(1.0),
         space: BTreeMap::new(),
         files: BTreeMap::from([("a.rs".to_owned(), text.as_bytes().to_vec())]),
         trials,
