@@ -198,7 +198,7 @@ impl Engine {
                 lab.editable.join(", ")
             )));
         }
-        if options.proposer == "search" {
+        if options.proposer.split('+').next() == Some("search") {
             Search::space(&files, &lab.space).map_err(refuse)?;
         }
         let means = Means {

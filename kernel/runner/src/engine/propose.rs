@@ -47,6 +47,10 @@ impl Engine {
                 refused.push(format!("{}: it is being tried now", proposal.hypothesis));
                 continue;
             }
+            if let Some(by) = proposal.by {
+                trial.proposer = by;
+                self.proposing(trial)?;
+            }
             draft.note = proposal.note;
             self.save_draft(trial.id, &draft)?;
             let cost = trial.cost;

@@ -91,7 +91,7 @@ impl Proposer for Slow {
         let text = String::from_utf8(brief.files["train.py"].clone()).unwrap();
         let text = text.replace(&format!("X{made} = 0\n"), &format!("X{made} = {}\n", brief.number));
         let edits = vec![Edit { path: "train.py".to_owned(), content: Some(text.into_bytes()) }];
-        Ok(Proposal { edits, hypothesis: format!("X{made}"), note: None })
+        Ok(Proposal { edits, hypothesis: format!("X{made}"), note: None, by: None })
     }
 
     fn at_once(&self) -> usize {

@@ -1,4 +1,4 @@
-//! What makes candidates: `search` (the default), a language model by its API, and `command:PROGRAM`.
+//! What makes candidates: `search` (the default), a language model by its API, both together, and `command:PROGRAM`.
 //!
 //! A proposer is told everything in a [`Brief`] each time and keeps nothing that could not be made
 //! again from it, so that a runner that was killed goes on where it was.
@@ -15,6 +15,7 @@ use models::{Client, Key, ModelName, Prices, Settings};
 mod agent;
 mod brief;
 pub mod command;
+mod hybrid;
 mod lookup;
 mod model;
 pub mod prompt;
@@ -23,13 +24,14 @@ mod worktree;
 
 use agent::AgentProposer;
 use command::CommandProposer;
+use hybrid::Hybrid;
 use model::ModelProposer;
 use search::Search;
 
 use crate::Host;
 use crate::store::Store;
 
-pub use brief::{Best, Brief, Remaining, Trying};
+pub use brief::{Best, Brief, Judged, Remaining, Trying};
 pub use lookup::{Lookup, NoLookup};
 
 /// Reads a file of a commit; `None` where the commit has no such file.
@@ -44,6 +46,8 @@ pub struct Proposal {
     pub hypothesis: String,
     /// What a person should know about how it was made, such as changes that were dropped.
     pub note: Option<String>,
+    /// Who made it, where that is not the proposer that was asked: it stands as the experiment's proposer.
+    pub by: Option<String>,
 }
 
 /// What became of a candidate that failed.
@@ -51,6 +55,8 @@ pub struct Proposal {
 pub struct Failure {
     /// Its commit.
     pub candidate: CommitId,
+    /// Who made it.
+    pub proposer: String,
     /// What it tried.
     pub hypothesis: String,
     /// What happened, in a few words.
@@ -133,7 +139,14 @@ impl Means {
                 self.host.variables.clone(),
                 command::TIMEOUT,
             ))),
-            Some(("anthropic" | "openai", _)) => self.model(name, max_cost),
+            Some(("anthropic" | "openai", _)) => {
+                Ok(Arc::new(self.model(name, max_cost, Settings::default())?))
+            }
+            _ if name.starts_with(hybrid::PREFIX) => {
+                let search = Search::new(self.store.reader());
+                let model = self.model(&name[hybrid::PREFIX.len()..], max_cost, hybrid::patience())?;
+                Ok(Arc::new(Hybrid::new(search, model)))
+            }
             Some(("acp", agent)) => Ok(Arc::new(AgentProposer::new(agent::Given {
                 name: agent.to_owned(),
                 variables: self.host.variables.clone(),
@@ -142,12 +155,12 @@ impl Means {
                 program: self.program.clone(),
             })?)),
             _ => Err("there is no such proposer; use `search`, `anthropic:MODEL`, `openai:MODEL`, \
-                      `openai:MODEL@URL`, `acp:AGENT` or `command:PROGRAM`"
+                      `openai:MODEL@URL`, `search+MODEL`, `acp:AGENT` or `command:PROGRAM`"
                 .to_owned()),
         }
     }
 
-    fn model(&self, name: &str, max_cost: Option<f64>) -> Result<Arc<dyn Proposer>, String> {
+    fn model(&self, name: &str, max_cost: Option<f64>, settings: Settings) -> Result<ModelProposer, String> {
         let name: ModelName = name.parse().map_err(|error: models::ModelError| error.to_string())?;
         let file = &self.host.prices;
         // A table that is not there is an empty one.
@@ -162,8 +175,8 @@ impl Means {
         }
         let variable = |name: &str| self.host.variables.get(name).filter(|value| !value.trim().is_empty());
         let (key, url) = (variable(name.key_variable()).map(Key::new), variable(name.url_variable()));
-        let client = Client::new(name, key, url, Settings::default()).map_err(|error| error.to_string())?;
+        let client = Client::new(name, key, url, settings).map_err(|error| error.to_string())?;
         let lookup = Arc::clone(&self.host.lookup);
-        Ok(Arc::new(ModelProposer::new(client, price, lookup, self.store.differ())))
+        Ok(ModelProposer::new(client, price, lookup, self.store.differ()))
     }
 }

@@ -218,7 +218,7 @@ fn rejected(brief: &Brief, diff: Diff<'_>) -> Vec<String> {
 }
 
 /// Text that somebody else wrote, so that it cannot be taken for instructions.
-fn data(text: &str) -> String {
+pub(super) fn data(text: &str) -> String {
     fenced(text, "data")
 }
 
@@ -234,7 +234,7 @@ fn line(text: &str) -> String {
 }
 
 /// The beginning and the end of a text that is longer than so many bytes.
-fn fit(text: &str, bytes: usize) -> String {
+pub(super) fn fit(text: &str, bytes: usize) -> String {
     if text.len() <= bytes {
         return text.to_owned();
     }

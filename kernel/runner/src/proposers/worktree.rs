@@ -82,7 +82,7 @@ impl Changes {
         }
         let paths: Vec<&str> = edits.iter().map(|edit| edit.path.as_str()).collect();
         let hypothesis = hypothesis.unwrap_or_else(|| format!("changes {}", paths.join(", ")));
-        Ok(Proposal { hypothesis: one_line(&hypothesis), edits, note })
+        Ok(Proposal { hypothesis: one_line(&hypothesis), edits, note, by: None })
     }
 }
 
