@@ -243,8 +243,8 @@ pub(crate) struct StartArgs {
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
     pub(crate) slots: u32,
     /// What makes the candidates: `search`, `anthropic:MODEL`, `openai:MODEL`, `openai:MODEL@URL` (a server of your
-    /// own), `acp:claude`, `acp:codex`, `acp:gemini`, `acp:opencode`, `acp:COMMAND` (a coding agent), or
-    /// `command:PROGRAM`; several with commas between them take turns, by what each gains.
+    /// own), `search+MODEL` (both), `acp:claude`, `acp:codex`, `acp:gemini`, `acp:opencode`, `acp:COMMAND` (a coding
+    /// agent), or `command:PROGRAM`; several with commas between them take turns, by what each gains.
     #[arg(long, default_value = "search")]
     pub(crate) agent: String,
     /// Stop before proposing costs more than this, in US dollars.

@@ -44,10 +44,16 @@ impl Engine {
             }
             let candidate = self.store.candidate(&brief.parent, proposal.edits, &proposal.hypothesis).await?;
             let what = (&candidate, proposal.hypothesis.as_str());
-            let novel = self.proposer_of(trial).is_some_and(|proposer| proposer.listens());
+            // The search takes small steps on purpose.
+            let novel = proposal.by.as_deref() != Some("search")
+                && self.proposer_of(trial).is_some_and(|proposer| proposer.listens());
             if let Some(why) = self.refusal(trial, &draft, &brief, what, novel).await? {
                 refused.push(format!("{}: {why}", proposal.hypothesis));
                 continue;
+            }
+            if let Some(by) = proposal.by {
+                trial.proposer = by;
+                self.proposing(trial)?;
             }
             draft.note = proposal.note;
             let taken = proposal.takes.and_then(|number| brief.ideas.get(number.checked_sub(1)?));

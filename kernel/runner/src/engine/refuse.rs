@@ -6,7 +6,7 @@ use super::Engine;
 use super::draft::Draft;
 use crate::RunnerError;
 use crate::history::Trial;
-use crate::proposers::{Brief, Outline, Vetoes};
+use crate::proposers::{Brief, Judged, Outline, Vetoes};
 
 /// Among how many of the latest candidates one that is new has to be so.
 const MEMORY: usize = 400;
@@ -44,15 +44,11 @@ impl Engine {
         }
         let outline = Outline::of(&files);
         let known = &brief.trials[brief.trials.len().saturating_sub(MEMORY)..];
-        for (other, _) in known.iter().rev() {
-            if self.outline(other, &lab).await?.is_near(&outline) {
-                let number = brief.experiments.iter().find(|it| it.record.candidate == *other);
-                let which = number.map_or_else(
-                    || "an earlier one".to_owned(),
-                    |it| format!("experiment {}", it.record.number),
-                );
+        for Judged { candidate, number, .. } in known.iter().rev() {
+            if self.outline(candidate, &lab).await?.is_near(&outline) {
                 return Ok(Some(format!(
-                    "it is not new: it differs from {which} in comments, white space or the last digits of numbers only"
+                    "it is not new: it differs from experiment {number} in comments, white space or the last digits of \
+                     numbers only"
                 )));
             }
         }

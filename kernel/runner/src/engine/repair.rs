@@ -32,6 +32,7 @@ impl Engine {
         let files = self.store.editable_files(&candidate, &lab).await?;
         let failure = Failure {
             candidate: candidate.clone(),
+            proposer: trial.proposer.clone(),
             hypothesis: trial.hypothesis.clone(),
             what: what.clone(),
             log,

@@ -6,6 +6,8 @@
 
 use lab::{Experiment, Status};
 
+use super::hybrid;
+
 /// How much an experiment counts when another one has come after it.
 const FORGET: f64 = 0.97;
 /// How much is given for not knowing.
@@ -58,7 +60,7 @@ fn arm(name: &str, experiments: &[Experiment], pending: &[String], limits: Limit
         arm.tried *= FORGET;
         arm.gain *= FORGET;
         arm.price *= FORGET;
-        if record.proposer == name {
+        if hybrid::made(name, &record.proposer) {
             arm.tried += 1.0;
             arm.price += record.seconds.0 / 3600.0 / limits.hours.unwrap_or(NIGHT);
             arm.price += limits.usd.map_or(0.0, |usd| record.cost.usd / usd);
@@ -67,7 +69,7 @@ fn arm(name: &str, experiments: &[Experiment], pending: &[String], limits: Limit
             }
         }
     }
-    arm.tried += pending.iter().filter(|other| *other == name).count() as f64;
+    arm.tried += pending.iter().filter(|other| hybrid::made(name, other)).count() as f64;
     arm
 }
 

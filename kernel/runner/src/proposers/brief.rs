@@ -71,9 +71,22 @@ pub struct Brief {
     /// The parent's editable files, by path.
     #[serde(skip)]
     pub files: BTreeMap<String, Vec<u8>>,
-    /// Every candidate of the epoch that was judged, oldest first, with its value where it had one.
+    /// Every candidate of the epoch that was judged, oldest first.
     #[serde(skip)]
-    pub trials: Vec<(CommitId, Option<f64>)>,
+    pub trials: Vec<Judged>,
+}
+
+/// A candidate that was judged.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Judged {
+    /// Its number.
+    pub number: u64,
+    /// Its commit.
+    pub candidate: CommitId,
+    /// Its value, where it has not failed.
+    pub value: Option<f64>,
+    /// Whether it was the best.
+    pub kept: bool,
 }
 
 /// An experiment that is on its way.
@@ -124,7 +137,12 @@ impl Brief {
         let trials = standing.experiments.iter().map(|experiment| {
             let record = &experiment.record;
             let failed = matches!(record.status, Status::Crash | Status::Timeout | Status::Invalid);
-            (record.candidate.clone(), record.value.filter(|_| !failed))
+            Judged {
+                number: record.number,
+                candidate: record.candidate.clone(),
+                value: record.value.filter(|_| !failed),
+                kept: record.status == Status::Keep,
+            }
         });
         let mut said = standing.said.clone().with_program(&lab.ideas);
         Self {

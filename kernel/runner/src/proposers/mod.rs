@@ -1,4 +1,4 @@
-//! What makes candidates: `search` (the default), a language model by its API, and `command:PROGRAM`.
+//! What makes candidates: `search` (the default), a language model by its API, both together, and `command:PROGRAM`.
 //!
 //! A proposer is told everything in a [`Brief`] each time and keeps nothing that could not be made
 //! again from it, so that a runner that was killed goes on where it was.
@@ -19,6 +19,7 @@ pub(crate) mod better;
 mod brief;
 pub mod command;
 mod conversation;
+mod hybrid;
 mod ladder;
 mod lookup;
 mod model;
@@ -34,6 +35,7 @@ mod worktree;
 
 use agent::AgentProposer;
 use command::CommandProposer;
+use hybrid::Hybrid;
 use model::ModelProposer;
 use search::Search;
 use team::Team;
@@ -45,7 +47,7 @@ use crate::store::Store;
 
 pub use again::Again;
 pub use bandit::Limits;
-pub use brief::{Best, Brief, Remaining, Trying};
+pub use brief::{Best, Brief, Judged, Remaining, Trying};
 pub use ladder::Stuck;
 pub use lookup::{Lookup, NoLookup};
 pub use novelty::Outline;
@@ -67,6 +69,8 @@ pub struct Proposal {
     pub ideas: Vec<String>,
     /// Which of the brief's ideas it takes up, from 1.
     pub takes: Option<usize>,
+    /// Who made it, where that is not the proposer that was asked: it stands as the experiment's proposer.
+    pub by: Option<String>,
 }
 
 impl Proposal {
@@ -80,6 +84,7 @@ impl Proposal {
             note: (!notes.is_empty()).then(|| notes.join("; ")),
             ideas: words.ideas.iter().map(|idea| one_line(idea)).collect(),
             takes: words.takes,
+            by: None,
         }
     }
 }
@@ -89,6 +94,8 @@ impl Proposal {
 pub struct Failure {
     /// Its commit.
     pub candidate: CommitId,
+    /// Who made it.
+    pub proposer: String,
     /// What it tried.
     pub hypothesis: String,
     /// What happened, in a few words.
@@ -190,7 +197,14 @@ impl Means {
                 self.host.variables.clone(),
                 command::TIMEOUT,
             )?)),
-            Some(("anthropic" | "openai", _)) => self.model(name, max_cost),
+            Some(("anthropic" | "openai", _)) => {
+                Ok(Arc::new(self.model(name, max_cost, Settings::default())?))
+            }
+            _ if name.starts_with(hybrid::PREFIX) => {
+                let search = Search::new(self.store.reader());
+                let model = self.model(&name[hybrid::PREFIX.len()..], max_cost, hybrid::patience())?;
+                Ok(Arc::new(Hybrid::new(search, model)))
+            }
             Some(("acp", agent)) => Ok(Arc::new(AgentProposer::new(agent::Given {
                 name: agent.to_owned(),
                 variables: self.host.variables.clone(),
@@ -199,13 +213,13 @@ impl Means {
                 program: self.program.clone(),
             })?)),
             _ => Err("there is no such proposer; use `search`, `anthropic:MODEL`, `openai:MODEL`, \
-                      `openai:MODEL@URL`, `acp:AGENT` or `command:PROGRAM`"
+                      `openai:MODEL@URL`, `search+MODEL`, `acp:AGENT` or `command:PROGRAM`"
                 .to_owned()),
         }
     }
 
-    fn model(&self, name: &str, max_cost: Option<f64>) -> Result<Arc<dyn Proposer>, String> {
-        let (client, price) = model_client(name, &self.host, Settings::default())?;
+    fn model(&self, name: &str, max_cost: Option<f64>, settings: Settings) -> Result<ModelProposer, String> {
+        let (client, price) = model_client(name, &self.host, settings)?;
         if max_cost.is_some() && price.is_none() {
             return Err(format!(
                 "what {name} costs is not known, so `--max-cost` cannot bind: add it to {}",
@@ -213,7 +227,7 @@ impl Means {
             ));
         }
         let lookup = Arc::clone(&self.host.lookup);
-        Ok(Arc::new(ModelProposer::new(client, price, lookup, self.store.differ())))
+        Ok(ModelProposer::new(client, price, lookup, self.store.differ()))
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use lab::Experiment;
 
 use super::bandit::{self, Limits};
-use super::{ProposeError, Proposer};
+use super::{ProposeError, Proposer, hybrid};
 
 /// How often in a row one of several may have nothing before it is left out.
 const NOTHING: u32 = 3;
@@ -57,9 +57,15 @@ impl Team {
         names.into_iter().map(|name| name.trim().to_owned()).collect()
     }
 
-    /// A member by its name.
-    pub(crate) fn named(&self, name: &str) -> Option<Arc<dyn Proposer>> {
-        self.members.iter().find(|member| member.0 == name).map(|member| Arc::clone(&member.1))
+    /// The member that made, or is to make, what stands under a proposer's name: it may be half of a member's.
+    fn member(&self, proposer: &str) -> Option<&(String, Arc<dyn Proposer>)> {
+        let exact = self.members.iter().find(|(name, _)| name == proposer);
+        exact.or_else(|| self.members.iter().find(|(name, _)| hybrid::made(name, proposer)))
+    }
+
+    /// A member by the name of the proposer that an experiment has.
+    pub(crate) fn named(&self, proposer: &str) -> Option<Arc<dyn Proposer>> {
+        self.member(proposer).map(|(_, proposer)| Arc::clone(proposer))
     }
 
     /// Who is to make the next candidate; `pending` are the proposers of what is on its way, `busy` those of what is
@@ -75,7 +81,7 @@ impl Team {
             .members
             .iter()
             .filter(|(name, proposer)| {
-                let making = busy.iter().filter(|other| *other == name).count();
+                let making = busy.iter().filter(|other| hybrid::made(name, other)).count();
                 !out.contains_key(name) && making < proposer.at_once()
             })
             .map(|(name, _)| name.as_str())
@@ -117,8 +123,10 @@ impl Team {
     }
 
     /// Takes in that a member has made a candidate.
-    pub(crate) fn made(&self, name: &str) {
-        self.absent().missed.remove(name);
+    pub(crate) fn made(&self, proposer: &str) {
+        if let Some((name, _)) = self.member(proposer) {
+            self.absent().missed.remove(name);
+        }
     }
 
     fn absent(&self) -> std::sync::MutexGuard<'_, Absent> {

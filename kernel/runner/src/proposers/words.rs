@@ -43,10 +43,14 @@ impl Words {
     }
 }
 
+/// A line without the Markdown around it.
+pub(super) fn bare(line: &str) -> &str {
+    line.trim_matches(|c: char| c.is_whitespace() || matches!(c, '*' | '#' | '-' | '>'))
+}
+
 /// A line's word, in capitals, and what follows it; Markdown around them is taken off.
 pub(super) fn split(line: &str) -> Option<(String, &str)> {
-    let line = line.trim_matches(|c: char| c.is_whitespace() || matches!(c, '*' | '#' | '-' | '>'));
-    let (word, rest) = line.split_once(':')?;
+    let (word, rest) = bare(line).split_once(':')?;
     let word = word.trim_matches('*').to_ascii_uppercase();
     Some((word, rest.trim_matches(|c: char| c.is_whitespace() || c == '*')))
 }

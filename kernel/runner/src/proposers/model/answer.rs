@@ -10,16 +10,21 @@ use std::collections::BTreeMap;
 use ledger::Edit;
 use pulldown_cmark::{CodeBlockKind, Event, Parser, Tag, TagEnd};
 
-use crate::proposers::words::{Words, split};
+use crate::proposers::words::{Words, bare, split};
 
 /// The longest answer that is read, in bytes.
 const LONGEST: usize = 1 << 20;
+
+/// A constant's name, and the text of its value.
+pub(crate) type Setting = (String, String);
 
 /// A model's answer.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Answer {
     /// What it says beside the change.
     pub(super) words: Words,
+    /// The values that constants are to have, by name.
+    settings: Vec<Setting>,
     /// What becomes of files, in the order given.
     changes: Vec<Change>,
 }
@@ -40,6 +45,9 @@ enum How {
     /// A unified diff.
     Diff(String),
 }
+
+/// Makes edits of values for constants, or says what is wrong with them.
+pub(crate) type Set<'a> = &'a (dyn Fn(&[Setting]) -> Result<Vec<Edit>, String> + Send + Sync);
 
 /// What an answer comes to.
 #[derive(Debug, PartialEq)]
@@ -92,7 +100,11 @@ impl Answer {
                     }
                 }
                 Event::End(TagEnd::CodeBlock) => {
-                    if let Some((info, content)) = block.take() {
+                    let Some((info, content)) = block.take() else { continue };
+                    // Many put every line that they were asked for into a block.
+                    if content.lines().all(|line| line.is_empty() || setting(line).is_some()) {
+                        answer.read_lines(&content, &mut path);
+                    } else {
                         answer.changes.push(Change { path: path.clone(), how: How::read(&info, content)? });
                     }
                 }
@@ -103,7 +115,7 @@ impl Answer {
         if answer.words.hypothesis.is_empty() {
             return Err("there is no line that begins with `HYPOTHESIS:`".to_owned());
         }
-        if answer.changes.is_empty() {
+        if answer.changes.is_empty() && answer.settings.is_empty() {
             return Err(
                 "there is no code block with a change: a whole file, search/replace blocks, or a unified diff"
                     .to_owned(),
@@ -114,7 +126,12 @@ impl Answer {
 
     /// Takes in the lines between two code blocks.
     fn read_lines(&mut self, text: &str, path: &mut Option<String>) {
-        for (word, rest) in text.lines().filter_map(split) {
+        for line in text.lines().map(bare) {
+            if let Some(setting) = setting(line) {
+                self.settings.push(setting);
+                continue;
+            }
+            let Some((word, rest)) = split(line) else { continue };
             match word.as_str() {
                 "FILE" => *path = Some(rest.trim_matches('`').to_owned()),
                 word => self.words.hear(word, rest),
@@ -122,7 +139,8 @@ impl Answer {
         }
     }
 
-    /// Applies the changes to `files`, the parent's editable ones; `may_change` says which paths are.
+    /// Applies the changes to `files`, the parent's editable ones; `may_change` says which paths are. `set` makes edits
+    /// of values for constants, where whoever asked takes them.
     ///
     /// # Errors
     /// Says which change does not fit, and where.
@@ -130,7 +148,16 @@ impl Answer {
         &self,
         files: &BTreeMap<String, Vec<u8>>,
         may_change: &dyn Fn(&str) -> bool,
+        set: Option<Set<'_>>,
     ) -> Result<Applied, String> {
+        if let Some(set) = set
+            && !self.settings.is_empty()
+        {
+            if !self.changes.is_empty() {
+                return Err("it has `SET` lines and code blocks: answer with one of them".to_owned());
+            }
+            return Ok(Applied { edits: set(&self.settings)?, dropped: Vec::new() });
+        }
         let mut texts: BTreeMap<String, String> = BTreeMap::new();
         let mut dropped = Vec::new();
         for change in &self.changes {
@@ -156,6 +183,12 @@ impl Answer {
             .collect();
         Ok(Applied { edits, dropped })
     }
+}
+
+/// Reads `SET NAME = VALUE`.
+fn setting(line: &str) -> Option<Setting> {
+    let (name, value) = line.trim().trim_matches('`').strip_prefix("SET ")?.split_once('=')?;
+    Some((name.trim().to_owned(), value.trim().to_owned()))
 }
 
 fn only(files: &BTreeMap<String, Vec<u8>>) -> Result<String, String> {
@@ -270,7 +303,7 @@ mod tests {
 
     /// What becomes of `train.py`, or what is said.
     fn applied(text: &str) -> Result<String, String> {
-        let applied = Answer::parse(text)?.apply(&files(), &|path| path == "train.py")?;
+        let applied = Answer::parse(text)?.apply(&files(), &|path| path == "train.py", None)?;
         Ok(applied
             .edits
             .into_iter()
@@ -329,6 +362,21 @@ mod tests {
         ");
     }
 
+    #[test]
+    fn values_are_set_in_lines_or_in_a_block_of_them() {
+        let told = |settings: &[Setting]| Err(format!("{settings:?}"));
+        let set = |text: &str| {
+            let answer = Answer::parse(&format!("HYPOTHESIS: x\n{text}\n")).unwrap();
+            answer.apply(&files(), &|_| true, Some(&told)).unwrap_err()
+        };
+        let both = r#"[("LR", "0.02"), ("KIND", "a = b")]"#;
+        assert_eq!(set("SET LR = 0.02\n- `SET KIND = a = b`"), both);
+        assert_eq!(set("```\nSET LR = 0.02\n\nSET KIND = a = b\n```"), both);
+        let mixed = "SET LR = 0.02\n```\nLR = 1\n```";
+        assert_eq!(set(mixed), "it has `SET` lines and code blocks: answer with one of them");
+        assert_eq!(applied("HYPOTHESIS: x\nSET LR = 0.02").unwrap(), "", "nobody takes them");
+    }
+
     proptest! {
         #[test]
         fn any_text_is_an_answer_or_is_refused(text in "(?s).{0,400}") {
@@ -339,7 +387,7 @@ mod tests {
         #[test]
         fn any_pieces_are_an_answer_or_are_refused(pieces in proptest::collection::vec(
             prop::sample::select(vec![
-                "HYPOTHESIS: x", "FILE: train.py", "FILE: ../x", "```", "````", "```diff", "<<<<<<< SEARCH", "=======",
+                "HYPOTHESIS: x", "SET LR = 0.1", "FILE: train.py", "FILE: ../x", "```", "````", "```diff", "<<<<<<< SEARCH", "=======",
                 ">>>>>>> REPLACE", "LR = 0.1", "@@ -1,2 +1,2 @@", "-LR = 0.1", "+LR = 9", " DEPTH = 8", "", "é",
             ]), 0..24)) {
             if let Ok(text) = applied(&pieces.join("\n")) {

@@ -16,6 +16,7 @@ use crate::store::ReadDiff;
 mod answer;
 
 use answer::Answer;
+pub(super) use answer::{Set, Setting};
 
 const SYSTEM: &str = include_str!("system.md");
 /// What a model is asked when a candidate has failed.
@@ -45,6 +46,31 @@ pub(super) struct ModelProposer {
 impl ModelProposer {
     pub(super) fn new(client: Client, price: Option<Price>, lookup: Arc<dyn Lookup>, diff: ReadDiff) -> Self {
         Self { client, price, lookup, diff }
+    }
+
+    /// The model's name.
+    pub(super) fn name(&self) -> String {
+        self.client.name().to_string()
+    }
+
+    /// A change for the brief. `more` is told after it; `set` takes values for constants.
+    pub(super) async fn propose_with(
+        &self,
+        brief: &Brief,
+        more: &str,
+        set: Option<Set<'_>>,
+        cost: &mut Cost,
+    ) -> Result<Proposal, ProposeError> {
+        let room = prompt::TOKENS.saturating_sub(prompt::tokens(more));
+        let page = crate::blocking::here(|| {
+            prompt::render(brief, &|parent, candidate| (self.diff)(parent, candidate), room)
+        });
+        let mut talk = Conversation::new(SYSTEM, self.lookup.tools());
+        talk.ask(format!("{page}{more}# Your turn\n\nPropose experiment {}.\n", brief.number));
+        match self.answer(&mut talk, brief, &brief.files, set, cost).await? {
+            Some(proposal) => Ok(proposal),
+            None => Err(ProposeError::Nothing(format!("{} gives up", self.client.name()))),
+        }
     }
 
     /// What the model says next, after it has looked up what it wants to.
@@ -81,6 +107,7 @@ impl ModelProposer {
         talk: &mut Conversation,
         brief: &Brief,
         files: &BTreeMap<String, Vec<u8>>,
+        set: Option<Set<'_>>,
         cost: &mut Cost,
     ) -> Result<Option<Proposal>, ProposeError> {
         let lab = Lab { editable: brief.editable.clone(), ..Lab::default() };
@@ -92,7 +119,7 @@ impl ModelProposer {
                 return Ok(None);
             }
             let read = Answer::parse(&turn.text)
-                .and_then(|answer| Ok((answer.apply(files, &|path| editable.contains(path))?, answer)));
+                .and_then(|answer| Ok((answer.apply(files, &|path| editable.contains(path), set)?, answer)));
             match read {
                 Ok((applied, _)) if applied.edits.is_empty() => why = applied.nothing(),
                 Ok((applied, answer)) => {
@@ -156,16 +183,7 @@ impl Proposer for ModelProposer {
     }
 
     async fn propose(&self, brief: &Brief, cost: &mut Cost) -> Result<Proposal, ProposeError> {
-        let page = crate::blocking::here(|| {
-            prompt::render(brief, &|parent, candidate| (self.diff)(parent, candidate), prompt::TOKENS)
-        });
-        let mut talk = Conversation::new(SYSTEM, self.lookup.tools());
-        talk.ask(format!("{page}# Your turn\n\nPropose experiment {}.\n", brief.number));
-        let files = brief.files.clone();
-        match self.answer(&mut talk, brief, &files, cost).await? {
-            Some(proposal) => Ok(proposal),
-            None => Err(ProposeError::Nothing(format!("{} gives up", self.client.name()))),
-        }
+        self.propose_with(brief, "", None, cost).await
     }
 
     async fn repair(
@@ -176,6 +194,6 @@ impl Proposer for ModelProposer {
     ) -> Result<Option<Proposal>, ProposeError> {
         let mut talk = Conversation::new(SYSTEM, self.lookup.tools());
         talk.ask(format!("{}{REPAIR}", prompt::failed(brief, failure, prompt::TOKENS)));
-        self.answer(&mut talk, brief, &failure.files, cost).await
+        self.answer(&mut talk, brief, &failure.files, None, cost).await
     }
 }

@@ -125,6 +125,11 @@ impl Domain {
         }
     }
 
+    /// The value that a text says, where it is one of its values.
+    pub(super) fn read(&self, literal: &Literal, text: &str) -> Option<Value> {
+        choice_like(literal, text).filter(|value| self.holds(value))
+    }
+
     /// The place of a value; the nearest one for a value outside.
     pub fn place(&self, value: &Value) -> f64 {
         match self {

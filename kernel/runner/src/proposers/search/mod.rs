@@ -19,8 +19,8 @@
 //! | `one of: 4, 6, 8` | one of these |
 //! | `fixed` | never changed |
 //!
-//! Each proposal changes constants of the best candidate, as an optimizer says that learns from everything that was
-//! tried in the epoch ([`Optimizer`]). It is read from the ledger each time, so the optimizer has no state of its own,
+//! Each proposal changes constants of the best candidate, as an optimizer says ([`Optimizer`]) that learns from
+//! everything that was tried in the epoch and has the same code. It is read from the ledger each time, so the optimizer has no state of its own,
 //! and the same ledger, seed and number give the same proposal.
 
 use std::collections::{BTreeMap, HashMap};
@@ -28,14 +28,13 @@ use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
 use lab::{CommitId, Cost};
-use ledger::Edit;
-use rand::SeedableRng;
-use rand::rngs::StdRng;
 
 mod constants;
 mod domain;
+mod known;
 mod literal;
 mod optimizer;
+mod seen;
 mod surrogate;
 
 pub use constants::{Constant, Language, Origin, constants};
@@ -43,24 +42,18 @@ pub use domain::{Domain, Scale};
 pub use literal::{Literal, Value};
 pub use optimizer::Optimizer;
 
+pub(crate) use known::{Known, Told};
+pub(crate) use optimizer::ENOUGH;
+use seen::Seen;
+
 use super::{Brief, Proposal, ProposeError, Proposer, ReadFile, Vetoes};
 use crate::blocking;
-
-/// How many of the latest trials the optimizer learns from.
-const MEMORY: usize = 400;
-/// How many points are drawn before the space is called exhausted.
-const DRAWS: usize = 300;
-/// How many of them are the optimizer's best guess.
-const GUESSES: usize = 20;
-
-/// The values of a candidate's constants, by path and name.
-type Values = HashMap<(String, String), Value>;
 
 /// Searches over the constants of the editable files.
 pub struct Search {
     read: ReadFile,
-    /// What was read of each candidate: small, where its files would not be.
-    known: Mutex<HashMap<CommitId, Values>>,
+    /// What was read of each candidate.
+    seen: Mutex<HashMap<CommitId, Seen>>,
 }
 
 /// One constant of one file.
@@ -75,7 +68,7 @@ pub struct Parameter {
 impl Search {
     /// A search that reads earlier candidates by `read`.
     pub fn new(read: ReadFile) -> Self {
-        Self { read, known: Mutex::default() }
+        Self { read, seen: Mutex::default() }
     }
 
     /// Every constant of the files, those that stay among them; `declared` is what the program says of
@@ -100,25 +93,34 @@ impl Search {
         ))
     }
 
-    /// The values of a candidate's constants, in the order of `parameters`.
-    fn point(&self, commit: &CommitId, paths: &[String], parameters: &[Parameter]) -> Vec<Option<Value>> {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let values = known.entry(commit.clone()).or_insert_with(|| {
-            let mut values = Values::new();
-            for path in paths {
-                let Some(text) = (self.read)(commit, path).and_then(|bytes| String::from_utf8(bytes).ok())
-                else {
-                    continue;
-                };
-                let Some(language) = Language::of(path) else { continue };
-                for constant in constants(&text, language) {
-                    values.insert((path.clone(), constant.name), constant.literal.value);
-                }
-            }
-            values
+    /// What a brief says about its space.
+    ///
+    /// # Errors
+    /// Where there is nothing to search over.
+    pub(super) fn known<'a>(&self, brief: &'a Brief) -> Result<Known<'a>, ProposeError> {
+        let mut parameters = Self::space(&brief.files, &brief.space).map_err(ProposeError::Over)?;
+        let vetoes = Vetoes::new(&brief.vetoes);
+        parameters.retain(|Parameter { constant, .. }| {
+            !constant.domain.is_fixed() && vetoes.of(&constant.name).is_none()
         });
-        let name = |p: &Parameter| (p.path.clone(), p.constant.name.clone());
-        parameters.iter().map(|p| values.get(&name(p)).cloned()).collect()
+        if parameters.is_empty() {
+            return Err(ProposeError::Over("every constant that it may change is ruled out".to_owned()));
+        }
+        Ok(Known::new(brief, parameters, self))
+    }
+
+    /// Looks at what was read of a candidate, which is read once.
+    fn seen<T>(&self, commit: &CommitId, paths: &[String], look: impl FnOnce(&Seen) -> T) -> T {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen =
+            seen.entry(commit.clone()).or_insert_with(|| Seen::new(paths, |path| (self.read)(commit, path)));
+        look(seen)
+    }
+
+    fn search(&self, brief: &Brief) -> Result<Proposal, ProposeError> {
+        let known = self.known(brief)?;
+        let (values, _) = known.next(&known.optimizer())?;
+        Ok(known.written(&values))
     }
 }
 
@@ -135,74 +137,6 @@ impl Proposer for Search {
 
     fn listens(&self) -> bool {
         false
-    }
-}
-
-impl Search {
-    fn search(&self, brief: &Brief) -> Result<Proposal, ProposeError> {
-        let mut parameters = Self::space(&brief.files, &brief.space).map_err(ProposeError::Over)?;
-        let vetoes = Vetoes::new(&brief.vetoes);
-        parameters.retain(|Parameter { constant, .. }| {
-            !constant.domain.is_fixed() && vetoes.of(&constant.name).is_none()
-        });
-        if parameters.is_empty() {
-            return Err(ProposeError::Over("every constant that it may change is ruled out".to_owned()));
-        }
-        let paths: Vec<String> = brief.files.keys().cloned().collect();
-        let domains: Vec<Domain> = parameters.iter().map(|p| p.constant.domain.clone()).collect();
-        let best: Vec<f64> =
-            parameters.iter().map(|p| p.constant.domain.place(&p.constant.literal.value)).collect();
-
-        let point = |commit: &CommitId| self.point(commit, &paths, &parameters);
-        let judged: Vec<_> = brief.trials.iter().map(|(commit, value)| (point(commit), *value)).collect();
-        let pending: Vec<_> = brief.trying.iter().map(|trying| point(&trying.candidate)).collect();
-        let place = |point: &Vec<Option<Value>>| -> Vec<f64> {
-            let place = |(value, domain): (&Option<Value>, &Domain)| {
-                value
-                    .as_ref()
-                    .filter(|value| domain.holds(value))
-                    .map_or(f64::NAN, |value| domain.place(value))
-            };
-            point.iter().zip(&domains).map(place).collect()
-        };
-        let latest = &judged[judged.len().saturating_sub(MEMORY)..];
-        let learned: Vec<_> = latest.iter().map(|(point, value)| (place(point), *value)).collect();
-        let waiting: Vec<_> = pending.iter().map(place).collect();
-        let optimizer = Optimizer::new(&domains, &best, &learned, &waiting, brief.direction);
-        let tried: Vec<_> = judged.into_iter().map(|(point, _)| point).chain(pending).collect();
-
-        let seed = brief.seed ^ (brief.number << 16) ^ (u64::from(brief.attempt) << 56);
-        let mut random = StdRng::seed_from_u64(seed);
-        for draw in 0..DRAWS {
-            // Where the best guesses have all been tried, any other one does.
-            let point =
-                if draw < GUESSES { optimizer.ask(&mut random) } else { optimizer.nearby(&mut random) };
-            let values: Vec<Value> = point
-                .iter()
-                .zip(&best)
-                .zip(&parameters)
-                // What was not moved keeps its literal to the last digit.
-                .map(|((at, from), p)| {
-                    if at.to_bits() == from.to_bits() {
-                        p.constant.literal.value.clone()
-                    } else {
-                        p.constant.literal.written(&p.constant.domain.value(*at))
-                    }
-                })
-                .collect();
-            let same =
-                |point: &Vec<Option<Value>>| point.iter().zip(&values).all(|(a, b)| a.as_ref() == Some(b));
-            let unchanged =
-                parameters.iter().zip(&values).all(|(p, value)| p.constant.literal.value == *value);
-            if unchanged || tried.iter().any(same) {
-                continue;
-            }
-            return Ok(write(brief, &parameters, &values));
-        }
-        Err(ProposeError::Over(format!(
-            "every combination of its {} constants has been tried",
-            parameters.len()
-        )))
     }
 }
 
@@ -235,33 +169,5 @@ fn parameters(
     Ok(found)
 }
 
-/// The parent's files with new literals, and what was changed in words.
-fn write(brief: &Brief, parameters: &[Parameter], values: &[Value]) -> Proposal {
-    let mut edits: BTreeMap<&str, Vec<u8>> = BTreeMap::new();
-    let mut said = Vec::new();
-    // From the end of each file to its beginning, so that the places stay true.
-    for (parameter, value) in parameters.iter().zip(values).rev() {
-        let Constant { name, literal, span, .. } = &parameter.constant;
-        if literal.value == *value {
-            continue;
-        }
-        let text = literal.write(value);
-        let file = edits
-            .entry(&parameter.path)
-            .or_insert_with(|| brief.files.get(&parameter.path).cloned().unwrap_or_default());
-        file.splice(span.clone(), text.bytes());
-        said.push(format!("{name} {} → {text}", literal.source));
-    }
-    said.reverse();
-    Proposal {
-        edits: edits
-            .into_iter()
-            .map(|(path, content)| Edit { path: path.to_owned(), content: Some(content) })
-            .collect(),
-        hypothesis: said.join(", "),
-        ..Proposal::default()
-    }
-}
-
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

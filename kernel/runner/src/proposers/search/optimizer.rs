@@ -15,7 +15,7 @@ use super::Domain;
 use super::surrogate::Surrogate;
 
 /// From how many trials on there is something to learn.
-const ENOUGH: usize = 6;
+pub(crate) const ENOUGH: usize = 6;
 /// How many of the latest trials the surrogate learns from: its work grows with their cube.
 const SURROGATE: usize = 150;
 /// Among how many points the surrogate chooses.
@@ -32,6 +32,7 @@ pub(super) type Trial = (Vec<f64>, f64);
 pub struct Optimizer<'a> {
     domains: &'a [Domain],
     best: &'a [f64],
+    direction: Direction,
     trials: Vec<Trial>,
     surrogate: OnceCell<Option<Surrogate>>,
 }
@@ -52,7 +53,7 @@ impl<'a> Optimizer<'a> {
         if let Some(median) = sorted.get(sorted.len() / 2) {
             trials.extend(pending.iter().map(|point| (point.clone(), *median)));
         }
-        Self { domains, best, trials, surrogate: OnceCell::new() }
+        Self { domains, best, direction, trials, surrogate: OnceCell::new() }
     }
 
     /// The next point.
@@ -74,6 +75,18 @@ impl<'a> Optimizer<'a> {
             }
         }
         chosen.1
+    }
+
+    /// What is expected at a point, and how far off that may be, as values of the metric; `None` where too little is
+    /// known.
+    pub(crate) fn expects(&self, point: &[f64]) -> Option<(f64, f64)> {
+        let (cost, spread) = self.surrogate()?.expects(point);
+        Some((cost * sign(self.direction), spread))
+    }
+
+    /// How far one goes along each coordinate until another value is to be expected, as a share of its range.
+    pub(crate) fn lengths(&self) -> Option<&[f64]> {
+        self.surrogate().map(Surrogate::lengths)
     }
 
     /// The best with one to three coordinates changed.
@@ -128,14 +141,19 @@ impl<'a> Optimizer<'a> {
     }
 }
 
+/// What makes a value a cost, and a cost a value.
+fn sign(direction: Direction) -> f64 {
+    match direction {
+        Direction::Minimize => 1.0,
+        Direction::Maximize => -1.0,
+    }
+}
+
 /// Values as costs. A failure costs as much as the worst tenth of what did not fail, so that it is avoided without
 /// drowning the differences among the good ones.
 fn costs(trials: &[(Vec<f64>, Option<f64>)], direction: Direction) -> Vec<Trial> {
     let cost = |value: Option<f64>| {
-        let cost = value.map(|value| match direction {
-            Direction::Minimize => value,
-            Direction::Maximize => -value,
-        });
+        let cost = value.map(|value| value * sign(direction));
         cost.filter(|cost| cost.is_finite())
     };
     let mut finite: Vec<f64> = trials.iter().filter_map(|(_, value)| cost(*value)).collect();

@@ -24,7 +24,9 @@ pub(super) struct Surrogate {
     metric: Metric,
     weights: DVector<f64>,
     factor: Cholesky<f64, Dyn>,
+    amplitude: f64,
     lowest: f64,
+    scale: Scale,
 }
 
 /// How far two points are from each other.
@@ -58,6 +60,7 @@ impl Metric {
 /// The trials under one metric and noise.
 struct Fit {
     likelihood: f64,
+    amplitude: f64,
     factor: Cholesky<f64, Dyn>,
     weights: DVector<f64>,
 }
@@ -73,7 +76,7 @@ impl Fit {
         // The amplitude that suits best is put in.
         let amplitude = (values.dot(&weights) / n as f64).max(f64::MIN_POSITIVE);
         let likelihood = -0.5 * n as f64 * amplitude.ln() - determinant - metric.surprise();
-        likelihood.is_finite().then_some(Self { likelihood, factor, weights })
+        likelihood.is_finite().then_some(Self { likelihood, amplitude, factor, weights })
     }
 }
 
@@ -81,7 +84,9 @@ impl Surrogate {
     /// Learns from trials whose points are complete; `None` where they say nothing.
     pub(super) fn new(domains: &[Domain], trials: &[&Trial]) -> Option<Self> {
         let points: Vec<Vec<f64>> = trials.iter().map(|(point, _)| point.clone()).collect();
-        let values = standard(trials.iter().map(|(_, cost)| *cost).collect())?;
+        let costs: Vec<f64> = trials.iter().map(|(_, cost)| *cost).collect();
+        let scale = Scale::of(&costs)?;
+        let values = DVector::from_iterator(costs.len(), costs.iter().map(|cost| scale.forth(*cost)));
         let choices = domains.iter().map(|domain| domain.choices().is_some()).collect();
         let mut metric = Metric { lengths: vec![USUAL; domains.len()], choices };
         let mut noise = 1e-3;
@@ -100,37 +105,82 @@ impl Surrogate {
                 }
             }
         }
-        Some(Self { points, metric, weights: fit.weights, factor: fit.factor, lowest: values.min() })
+        let Fit { amplitude, factor, weights, .. } = fit;
+        Some(Self { points, metric, weights, factor, amplitude, lowest: values.min(), scale })
     }
 
     /// How much lower than the lowest cost it is expected to be at a point, on the surrogate's own scale.
     pub(super) fn improvement(&self, point: &[f64]) -> f64 {
-        let near = self.points.iter().map(|other| self.metric.covariance(other, point));
-        let near = DVector::from_iterator(self.points.len(), near);
-        let mean = near.dot(&self.weights);
-        let spread = (1.0 - near.dot(&self.factor.solve(&near))).max(1e-12).sqrt();
+        let (mean, spread) = self.at(point);
         let z = (self.lowest - mean) / spread;
         let density = (-0.5 * z * z).exp() / TAU.sqrt();
         let below = 0.5 * (1.0 + libm::erf(z / SQRT_2));
         spread * (z * below + density)
     }
+
+    /// The cost that is expected at a point, and its deviation.
+    pub(super) fn expects(&self, point: &[f64]) -> (f64, f64) {
+        let (mean, spread) = self.at(point);
+        let spread = spread * self.amplitude.sqrt();
+        let (low, high) = (self.scale.back(mean - spread), self.scale.back(mean + spread));
+        (self.scale.back(mean), (high - low) / 2.0)
+    }
+
+    /// The length of each coordinate.
+    pub(super) fn lengths(&self) -> &[f64] {
+        &self.metric.lengths
+    }
+
+    /// Mean and deviation at a point, on the surrogate's own scale.
+    fn at(&self, point: &[f64]) -> (f64, f64) {
+        let near = self.points.iter().map(|other| self.metric.covariance(other, point));
+        let near = DVector::from_iterator(self.points.len(), near);
+        let mean = near.dot(&self.weights);
+        (mean, (1.0 - near.dot(&self.factor.solve(&near))).max(1e-12).sqrt())
+    }
 }
 
 /// Costs with mean 0 and deviation 1, those worse than the median squeezed together: it is among the good ones that
-/// differences matter. `None` where they do not differ.
-fn standard(mut costs: Vec<f64>) -> Option<DVector<f64>> {
-    let mut sorted = costs.clone();
-    sorted.sort_by(f64::total_cmp);
-    let (low, median) = (*sorted.first()?, sorted[sorted.len() / 2]);
-    let half = median - low;
-    if half > 0.0 {
-        for cost in costs.iter_mut().filter(|cost| **cost > median) {
-            *cost = median + half * ((*cost - median) / half).ln_1p();
+/// differences matter.
+struct Scale {
+    median: f64,
+    /// How far the median is from the lowest.
+    half: f64,
+    mean: f64,
+    deviation: f64,
+}
+
+impl Scale {
+    /// `None` where the costs do not differ.
+    fn of(costs: &[f64]) -> Option<Self> {
+        let mut sorted = costs.to_vec();
+        sorted.sort_by(f64::total_cmp);
+        let (low, median) = (*sorted.first()?, sorted[sorted.len() / 2]);
+        let scale = Self { median, half: median - low, mean: 0.0, deviation: 1.0 };
+        let squeezed = DVector::from_vec(sorted.into_iter().map(|cost| scale.forth(cost)).collect());
+        let deviation = squeezed.variance().sqrt();
+        (deviation > 0.0 && deviation.is_finite()).then(|| Self { mean: squeezed.mean(), deviation, ..scale })
+    }
+
+    fn forth(&self, cost: f64) -> f64 {
+        let above = cost - self.median;
+        let squeezed = if above > 0.0 && self.half > 0.0 {
+            self.median + self.half * (above / self.half).ln_1p()
+        } else {
+            cost
+        };
+        (squeezed - self.mean) / self.deviation
+    }
+
+    fn back(&self, value: f64) -> f64 {
+        let squeezed = value * self.deviation + self.mean;
+        let above = squeezed - self.median;
+        if above > 0.0 && self.half > 0.0 {
+            self.median + self.half * (above / self.half).exp_m1()
+        } else {
+            squeezed
         }
     }
-    let costs = DVector::from_vec(costs);
-    let deviation = costs.variance().sqrt();
-    (deviation > 0.0 && deviation.is_finite()).then(|| costs.add_scalar(-costs.mean()) / deviation)
 }
 
 #[cfg(test)]
@@ -154,6 +204,18 @@ mod tests {
         let best =
             places.max_by(|a, b| surrogate.improvement(&[*a]).total_cmp(&surrogate.improvement(&[*b])));
         assert!((0.55..0.65).contains(&best.unwrap()), "{best:?}");
+    }
+
+    #[test]
+    fn what_is_expected_is_a_cost_and_surer_near_what_was_seen() {
+        let trials: Vec<Trial> =
+            [0.0, 0.2, 0.4, 0.8, 1.0].iter().map(|x: &f64| (vec![*x], 7.0 + (x - 0.6).powi(2))).collect();
+        let surrogate = Surrogate::new(&line(), &trials.iter().collect::<Vec<_>>()).unwrap();
+        for (point, cost) in &trials {
+            let (expected, spread) = surrogate.expects(point);
+            assert!((expected - cost).abs() < 0.02 && spread < 0.02, "{point:?}: {expected} ± {spread}");
+        }
+        assert!(surrogate.expects(&[0.6]).1 > 2.0 * surrogate.expects(&[0.8]).1);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use lab::{Direction, MetricName};
 use proptest::prelude::*;
 
 use super::*;
-use crate::proposers::Remaining;
+use crate::proposers::{Judged, Remaining, Trying};
 
 fn shown(text: &str, language: Language) -> String {
     let mut shown = String::new();
@@ -169,7 +169,21 @@ fn the_program_has_the_last_word() {
     insta::assert_snapshot!(space("RATE", "small").unwrap_err(), @"the program's `space` says `RATE: small`; write `fixed`, `one of: 4, 6, 8` or `1e-4..1e-1 log`");
 }
 
-fn brief(text: &str, trials: Vec<(CommitId, Option<f64>)>, number: u64) -> Brief {
+/// A trial; it is kept where that is said.
+pub(crate) fn judged(number: u64, value: Option<f64>) -> Judged {
+    Judged { number, candidate: CommitId::new(number.to_string()), value, kept: false }
+}
+
+/// Reads the one file of candidates, which are named by their numbers.
+pub(crate) fn reader(texts: &[String]) -> ReadFile {
+    let texts = texts.to_vec();
+    Arc::new(move |commit, _| {
+        let number: usize = commit.as_str().parse().ok()?;
+        texts.get(number).map(|text| text.clone().into_bytes())
+    })
+}
+
+pub(crate) fn brief(text: &str, trials: Vec<Judged>, number: u64) -> Brief {
     Brief {
         schema: lab::SCHEMA,
         program: String::new(),
@@ -208,7 +222,7 @@ fn a_space_is_searched_once_and_then_exhausted() {
         let files = Arc::clone(&files);
         Arc::new(move |commit, _| files.lock().unwrap().get(commit).cloned())
     };
-    let mut trials = vec![(CommitId::new("0"), Some(1.0))];
+    let mut trials = vec![judged(0, Some(1.0))];
     let mut seen = vec![text.as_bytes().to_vec()];
     for number in 1..6 {
         let proposal = Search::new(Arc::clone(&read)).search(&brief(text, trials.clone(), number)).unwrap();
@@ -220,15 +234,85 @@ fn a_space_is_searched_once_and_then_exhausted() {
         let content = proposal.edits[0].content.clone().unwrap();
         assert!(!seen.contains(&content), "a duplicate: {}", proposal.hypothesis);
         seen.push(content.clone());
-        let commit = CommitId::new(number.to_string());
-        files.lock().unwrap().insert(commit.clone(), content);
-        trials.push((commit, (number % 2 == 0).then_some(number as f64)));
+        files.lock().unwrap().insert(CommitId::new(number.to_string()), content);
+        trials.push(judged(number, (number % 2 == 0).then_some(number as f64)));
     }
     let error = Search::new(read).search(&brief(text, trials, 6)).unwrap_err();
     assert_eq!(
         error.to_string(),
         "nothing more to propose: every combination of its 2 constants has been tried"
     );
+}
+
+fn with_rate(rate: f64, body: &str) -> String {
+    format!("const RATE: f64 = {rate:?}; // 0.0..1.0\nfn main() {{{body}}}\n")
+}
+
+/// Twelve rates about a valley at 0.6, the last of them the best.
+fn valley() -> (Vec<String>, Vec<Judged>) {
+    let rates = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 0.8, 0.9, 1.0, 0.65, 0.58];
+    let texts = rates.iter().map(|rate| with_rate(*rate, "")).collect();
+    let value = |rate: &f64| Some(2.0 + (rate - 0.6) * (rate - 0.6));
+    let mut trials: Vec<_> = (0..).zip(&rates).map(|(number, rate)| judged(number, value(rate))).collect();
+    for best in [0, 1, 2, 3, 4, 5, 11] {
+        trials[best].kept = true;
+    }
+    (texts, trials)
+}
+
+/// What would be tried next, as eight numbers have it, where `more` was tried too and failed or is being tried.
+fn suggestions(more: Option<&str>, is_tried: bool) -> Vec<String> {
+    let (mut texts, mut trials) = valley();
+    texts.extend(more.map(str::to_owned));
+    if more.is_some() && is_tried {
+        trials.push(judged(12, None));
+    }
+    let search = Search::new(reader(&texts));
+    let suggestion = |number| {
+        let mut brief = brief(&with_rate(0.58, ""), trials.clone(), number);
+        if more.is_some() && !is_tried {
+            let (hypothesis, candidate) = (String::new(), CommitId::new("12"));
+            brief.trying.push(Trying { number: 12, hypothesis, candidate, parent: None });
+        }
+        search.search(&brief).unwrap().hypothesis
+    };
+    (20..28).map(suggestion).collect()
+}
+
+#[test]
+fn a_crash_of_other_code_at_a_good_point_changes_nothing() {
+    let structural = with_rate(0.6, "other()");
+    for is_tried in [true, false] {
+        assert_eq!(suggestions(Some(&structural), is_tried), suggestions(None, is_tried));
+        assert_ne!(suggestions(Some(&with_rate(0.6, "")), is_tried), suggestions(None, is_tried));
+    }
+}
+
+#[test]
+fn a_constant_that_stays_is_code() {
+    let text = |rate: f64, seed: u64| format!("{}const SEED: u64 = {seed};\n", with_rate(rate, ""));
+    let search = Search::new(reader(&[text(0.5, 1), text(0.6, 1), text(0.6, 2)]));
+    let trials = (0..3).map(|number| judged(number, Some(1.0))).collect();
+    let brief = brief(&text(0.5, 1), trials, 3);
+    let numbers: Vec<u64> = search.known(&brief).unwrap().told.iter().map(|told| told.number).collect();
+    assert_eq!(numbers, [0, 1]);
+}
+
+#[test]
+fn what_was_told_of_the_code_before_counts_on() {
+    let (mut texts, mut trials) = valley();
+    // The best with other code is better by 0.5; what never was the best says nothing.
+    texts.extend([with_rate(0.58, "better()"), with_rate(0.6, "worse()"), with_rate(0.61, "better()")]);
+    let best = trials[11].value.unwrap();
+    trials.push(Judged { kept: true, ..judged(12, Some(best - 0.5)) });
+    trials.extend([judged(13, Some(2.9)), judged(14, None)]);
+    let search = Search::new(reader(&texts));
+    let brief = brief(&texts[12], trials, 15);
+    let known = search.known(&brief).unwrap();
+    let numbers: Vec<u64> = known.told.iter().map(|told| told.number).collect();
+    assert_eq!(numbers, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 14]);
+    let (expected, _) = known.optimizer().expects(&[0.3]).unwrap();
+    assert!((expected - (2.09 - 0.5)).abs() < 0.02, "{expected}");
 }
 
 #[test]
