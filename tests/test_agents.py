@@ -158,6 +158,49 @@ def work(text):
     assert sorted(path.name for path in (lab.place.path / "home").iterdir()) == before
 
 
+def test_leave_is_given_for_what_is_editable_and_nothing_else(make_lab) -> None:
+    """New files too, where a glob allows them; no trick with paths, kinds or links gets more than that."""
+    lab = make_lab(ahead=False, editable=["train.py", "parts/**/*.py", "**/*.md"])
+    name = agent(lab, WIDER + '''
+asked = []
+
+def may(call):
+    asked.append(call)
+    options = [{"optionId": kind, "name": kind, "kind": kind} for kind in ("allow_always", "allow_once", "reject_once")]
+    call = {"toolCallId": str(len(asked)), **call}
+    send(id=1000 + len(asked), method="session/request_permission",
+         params={"sessionId": "s", "toolCall": call, "options": options})
+    return json.loads(sys.stdin.readline())["result"]["outcome"]["optionId"]
+
+def edit(*paths, kind="edit", **more):
+    return may({"kind": kind, "locations": [{"path": path} for path in paths], **more})
+
+def work(text):
+    os.mkdir("parts")
+    os.symlink(os.environ["HOME"], "parts/out")
+    here = os.getcwd()
+    yes = [edit("train.py"), edit(here + "/train.py"), edit("parts/new.py"), edit("parts/a/b.py", "notes.md"),
+           edit(".overnight/brief.md", kind="read")]
+    no = [edit("harness.py"), edit("program.md"), edit("../train.py"), edit("parts/../harness.py"), edit("/etc/x.py"),
+          edit(os.environ["HOME"] + "/a.md"), edit("parts/out/a.py"), edit(".overnight/brief.md"), edit(".git/a.md"),
+          edit("train.py", "harness.py"), edit(), edit("train.py", kind="execute"), edit("train.py", kind="delete"),
+          edit("train.py", rawInput={"command": "rm -rf ."}), edit("train.py", kind="read", rawInput={"command": ["sh"]}),
+          edit("train.py", rawInput={"edits": [{"path": "harness.py"}]}), edit("../secret", kind="read"),
+          edit("train.py", toolCallId="1", rawInput={"path": "harness.py"}), edit("train.py", toolCallId="1")]
+    json.dump([yes, no], open(os.environ["TOLD"] + ".seen", "w"))
+    for path in ("parts/new.py", "parts/out/a.py", "harness.py", "new.txt"):
+        open(path, "w").write("x = 1\\n")
+    return widen(text, {1: 72})
+''')
+    lab.night("--agent", name, "--experiments", "2", env=env(lab))
+    yes, no = json.loads((lab.place.path / "told.seen").read_text())
+    assert (yes, no) == (["allow_once"] * 5, ["reject_once"] * 19)
+    baseline, found = lab.is_sound(2)
+    changed = lab.git("diff", "--name-only", baseline["candidate"], found["candidate"]).split()
+    assert found["status"] == "keep" and changed == ["parts/new.py", "train.py"]
+    assert "were dropped: harness.py, new.txt, parts/out" in found["reason"]
+
+
 def test_a_program_finds_the_ledger_as_files_too(make_lab) -> None:
     lab = make_lab(ahead=False)
     name = lab.proposer('''
@@ -185,6 +228,21 @@ def test_a_kept_session_is_told_what_is_new(make_lab) -> None:
         assert "You are the research agent" not in later and "Explore the learning rate first." not in later
     assert "Experiment 1 (keep" in second and "\nWIDTH = 72" in second and "Experiment 0" not in second
     assert "Experiment 2 (discard" in third and "Experiment 1 (keep" not in third and "\nWIDTH = " not in third
+
+
+def test_a_kept_session_ends_with_the_program_that_it_was_told(make_lab) -> None:
+    lab = make_lab(ahead=False, agent_session="kept")
+    name = agent(lab, WIDER + f'''
+def work(text):
+    program = open("{lab.root}/program.md").read()
+    open("{lab.root}/program.md", "w").write(program.replace("Explore the learning rate first.", "Be bold."))
+    return widen(text, {{1: 72, 2: 80}})
+''')
+    lab.night("--agent", name, "--experiments", "3", env=env(lab))
+    assert len(lab.is_sound(3)) == 3
+    (first, *_, process), (second, *_, other) = told(lab)
+    assert process != other and "Explore the learning rate first." in first
+    assert "You are the research agent" in second and "Be bold." in second
 
 
 def test_a_session_of_its_own_for_each_is_told_everything(make_lab) -> None:
