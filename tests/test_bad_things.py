@@ -156,7 +156,7 @@ def test_a_proposer_that_has_nothing_to_propose_ends_the_loop(lab: Lab) -> None:
 
 def test_crashes_in_a_row_end_the_loop(make_lab: Callable[..., Lab]) -> None:
     lab = make_lab(crashes=3)
-    done = lab.night("--experiments", "20", "--agent", agent(lab, *[CRASHES + f"  # {i}" for i in range(9)]), code=1)
+    done = lab.night("--experiments", "20", "--agent", agent(lab, *[CRASHES.replace("roof", f"roof {i}") for i in range(9)]), code=1)
     assert len(lab.is_sound()) == 4
     assert "3 experiments crashed" in done.text, done
 

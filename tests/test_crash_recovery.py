@@ -53,7 +53,7 @@ def test_killed_in_the_middle_of_a_proposal(lab: Lab) -> None:
         if len(open({str(calls)!r}).read().split()) == 1:
             time.sleep(3600)  # the first call never ends by itself
         number = len(brief["experiments"])
-        print("#", number, file=open("train.py", "a"))
+        print("EXTRA =", number, file=open("train.py", "a"))
         print(json.dumps({{"hypothesis": f"try {{number}}"}}))
         """
     )

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from kernels import kernel
 from labs import Lab
 from models import change, model
 from places import until
@@ -191,10 +192,18 @@ def test_a_command_line_has_placeholders(lab: Lab) -> None:
 def test_what_is_said_is_known_by_author_and_cell(lab: Lab) -> None:
     lab.night("--experiments", "1")
     lab.overnight("loop", "steer", "leave the width alone")
-    lab.overnight("hypothesis", "halve the rate")
-    lab.overnight("loop", "veto", "dropout")
-    query = "SELECT author, event, text FROM events WHERE event IN ('steered', 'idea', 'vetoed') ORDER BY at"
-    table = lab.overnight("sql", query).out
-    for word in ("steered", "leave the width alone", "idea", "halve the rate", "vetoed", "dropout"):
-        assert word in table, table
+    with kernel(lab) as k:
+        k.execute("%best")
+        assert "the next to be tried" in k.execute("%hypothesis halve the rate --now").text
+        assert "ruled out" in k.execute("%loop veto dropout").text
+        plan = k.execute("%plan")
+        assert "halve the rate" in plan.text and "dropout" in plan.data[-1]["text/html"]
+    query = "SELECT author, event, text, detail FROM events WHERE event IN ('steered', 'idea', 'vetoed') ORDER BY at"
+    rows = lab.json("sql", query)
+    said = {row["event"]: (row["author"], row["text"], json.loads(row["detail"]).get("cell")) for row in rows}
+    assert said == {
+        "steered": ("Ada Lovelace", "leave the width alone", None),
+        "idea": ("Ada Lovelace", "halve the rate", 2),
+        "vetoed": ("Ada Lovelace", "dropout", 3),
+    }
     assert "leave the width alone" in lab.overnight("brief").out

@@ -204,7 +204,10 @@ impl Engine {
             )));
         }
         if Team::names(&options.proposer).iter().any(|name| name.split('+').next() == Some("search")) {
-            Search::space(&files, &lab.space).map_err(refuse)?;
+            Search::space(&files, &lab.space).map_err(|why| {
+                let more = better(&self.host.variables).map(|more| format!(". {more}")).unwrap_or_default();
+                refuse(format!("{why}{more}"))
+            })?;
         }
         let means = Means {
             host: self.host.clone(),

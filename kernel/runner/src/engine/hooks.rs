@@ -37,8 +37,11 @@ impl Engine {
         match printed {
             Ok(printed) => {
                 let text = String::from_utf8_lossy(&printed[..printed.len().min(LONGEST)]).trim().to_owned();
-                let event = Event::Hooked { hook, text };
-                self.write_lasting(tag, "overnight", event).await?;
+                // What it says each time needs to be written once.
+                let before = self.live().hooked.insert((tag.clone(), hook), text.clone());
+                if before.as_ref() != Some(&text) {
+                    self.write_lasting(tag, "overnight", Event::Hooked { hook, text }).await?;
+                }
             }
             Err(why) => {
                 tracing::warn!(command, why, "a hook failed");

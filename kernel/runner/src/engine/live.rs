@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use lab::status::Best;
-use lab::{CommitId, ExperimentId, Seconds, Status, Tag};
+use lab::{CommitId, ExperimentId, Hook, Seconds, Status, Tag};
 
 use super::{Cause, End, Place};
 use crate::history::{Counts, History, LoopSoFar, Trial};
@@ -36,6 +36,8 @@ pub(crate) struct Live {
     pub(crate) reserved: HashSet<(Tag, u64)>,
     /// What people ruled out while it was on its way.
     pub(crate) vetoed: HashSet<ExperimentId>,
+    /// What each hook said last.
+    pub(crate) hooked: HashMap<(Tag, Hook), String>,
     /// What matters of candidates that were looked at.
     pub(crate) outlines: HashMap<CommitId, Outline>,
     /// The best of the epoch that was worked on last.
@@ -94,6 +96,7 @@ impl Live {
             queue: VecDeque::new(),
             reserved: history.unfinished.iter().map(|trial| (trial.tag.clone(), trial.number)).collect(),
             vetoed: HashSet::new(),
+            hooked: HashMap::new(),
             outlines: HashMap::new(),
             best: None,
             problem: None,

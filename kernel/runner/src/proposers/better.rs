@@ -20,7 +20,7 @@ pub(crate) fn better(variables: &Variables) -> Option<String> {
     });
     let found: Vec<String> = agents.chain(models).collect();
     (!found.is_empty())
-        .then(|| format!("`search` changes constants alone, and more is at hand: {}", found.join("; ")))
+        .then(|| format!("`search` changes constants alone; at hand is more: {}", found.join("; ")))
 }
 
 #[cfg(test)]
@@ -41,7 +41,7 @@ mod tests {
         }
         let mut variables = Variables([("PATH".to_owned(), folder.path().display().to_string())].into());
         variables.0.insert("OPENAI_API_KEY".to_owned(), "k".to_owned());
-        insta::assert_snapshot!(better(&variables).unwrap(), @"`search` changes constants alone, and more is at hand: claude is installed: `--agent acp:claude` (first `npm install -g @agentclientprotocol/claude-agent-acp`); codex is installed: `--agent acp:codex`; OPENAI_API_KEY is set: `--agent openai:MODEL`");
+        insta::assert_snapshot!(better(&variables).unwrap(), @"`search` changes constants alone; at hand is more: claude is installed: `--agent acp:claude` (first `npm install -g @agentclientprotocol/claude-agent-acp`); codex is installed: `--agent acp:codex`; OPENAI_API_KEY is set: `--agent openai:MODEL`");
         assert_eq!(better(&Variables::default()), None);
     }
 }

@@ -161,7 +161,7 @@ impl Brief {
             steering: said.steering.split_off(said.steering.len().saturating_sub(STEERING)),
             ideas: said.ideas,
             vetoes: said.vetoes,
-            hooks: said.hooks,
+            hooks: said.hooks.into_iter().filter(|(hook, _)| lab.hooks.contains_key(hook)).collect(),
             stuck: Stuck::of(&standing.experiments),
             again: again(&standing.earlier, &standing.experiments),
             remaining: Remaining::default(),

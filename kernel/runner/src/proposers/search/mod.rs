@@ -89,7 +89,8 @@ impl Search {
         Err(format!(
             "there is no constant to search over in {place}: declare some, as `const DEPTH: usize = 8;` in Rust or \
              `DEPTH = 8` at the top level in Python (a comment `// fixed` takes one out), or use another proposer: \
-             `--agent command:PROGRAM`"
+             `--agent acp:claude` (a coding agent), `--agent anthropic:MODEL`, `--agent openai:MODEL@URL` or `--agent \
+             command:PROGRAM`"
         ))
     }
 
