@@ -127,7 +127,7 @@ def test_an_agent_edits_what_it_may_and_nothing_else(make_lab: Callable[..., Lab
     assert "+WIDTH = 72" in lab.git("diff", found[0]["candidate"], found[1]["candidate"])
     results = max((asked.results for asked in it.asked), key=len)
     assert "WIDTH = 48" in results[0] and "baseline" in results[2], "it reads its folder and the experiments"
-    [harness] = lab.place.path.glob("cache/overnight/*/proposer/tree/harness.py")
+    [harness] = lab.place.path.glob("cache/overnight/*/proposers/0/tree/harness.py")
     assert "STEPS = 8" in harness.read_text(), "it was refused, and not only dropped"
     lab.has_nowhere(CANARY)
 

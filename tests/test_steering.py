@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 
 import pytest
 
 from kernels import kernel
 from labs import Lab
-from models import change, model
+from models import Paused, change, model
 from places import until
 
 AGENT = "anthropic:claude-opus-5"
@@ -103,6 +104,36 @@ def test_a_veto_gives_up_what_waits(make_lab: Callable[..., Lab]) -> None:
         lab.go()
         lab.overnight("loop", "wait")
     assert [e["hypothesis"] for e in lab.is_sound(3)[1:]] == ["a lower rate is steadier", "warm up for 0.070"]
+
+
+def test_a_veto_reaches_what_is_being_made(lab: Lab) -> None:
+    go = threading.Event()
+    worse = warmup(0.05)
+    with model([Paused(worse[:20], worse[20:], go), BETTER]) as it:
+        lab.overnight("loop", "start", "--agent", AGENT, "--experiments", "2", env=it.env())
+        until(lambda: len(it.asked) == 1, "the model is answering")
+        lab.overnight("loop", "veto", "warm.?up")
+        go.set()
+        lab.overnight("loop", "wait")
+    assert "ruled out what matches" in it.told(1)
+    assert [e["hypothesis"] for e in lab.is_sound(2)[1:]] == ["a lower rate is steadier"]
+
+
+def test_an_idea_on_its_way_is_not_offered_again(make_lab: Callable[..., Lab]) -> None:
+    lab = make_lab()
+    lab.hold()
+    lab.overnight("hypothesis", "halve the rate", "--now")
+    lab.overnight("hypothesis", "a longer warm-up")
+    with model([change("LR = 0.04", "LR = 0.02", more="TAKES: 1\n"), warmup(0.05)]) as it:
+        lab.overnight("loop", "start", "--agent", AGENT, "--experiments", "3", env=it.env())
+        lab.go(0)
+        lab.has_started(1)
+        until(lambda: len(it.asked) == 2, "the model is asked while experiment 1 runs")
+        waiting = it.told(1).split("# Ideas that wait")[1].split("\n# ")[0]
+        assert "a longer warm-up" in waiting and "halve the rate" not in waiting
+        lab.go()
+        lab.overnight("loop", "wait")
+    lab.is_sound(3)
 
 
 def test_whoever_is_stuck_is_told_to_go_about_it_in_another_way(lab: Lab) -> None:

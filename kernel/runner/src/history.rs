@@ -255,6 +255,9 @@ impl History {
                         | Event::Claimed { .. }
                         | Event::IdeaMoved { .. }
                 ) {
+                    if entry.event.is_said() {
+                        history.lasting.push(entry.clone());
+                    }
                     continue;
                 }
                 let trial = open.entry(id).or_insert_with(|| Trial::new(id, &entry.tag, entry.at));

@@ -52,9 +52,9 @@ impl Paths {
         self.slot(slot).join("tree")
     }
 
-    /// The worktree in which a `command:` proposer edits.
-    pub fn proposal(&self) -> PathBuf {
-        self.cache.join("proposer").join("tree")
+    /// The folder of the loop's proposers: each that edits in place has one in it, with a worktree of its own.
+    pub fn proposers(&self) -> PathBuf {
+        self.cache.join("proposers")
     }
 
     /// What an experiment was begun with, so that it can be finished by another runner.

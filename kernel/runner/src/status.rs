@@ -75,7 +75,7 @@ impl Live {
                 })
                 .collect(),
             cost: counts.cost,
-            problem: self.problem.clone(),
+            problem: self.problem.clone().or_else(|| self.hook_problem.clone()),
             ended: self.ended.clone().filter(|_| current.is_none()),
         };
         (status, running)

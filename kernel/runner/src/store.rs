@@ -129,6 +129,12 @@ impl Store {
         self.with(move |ledger| ledger.next_number(&tag)).await
     }
 
+    /// What was said to the proposer.
+    pub async fn said(&self, tag: &Tag) -> Result<Said, RunnerError> {
+        let tag = tag.clone();
+        self.with(move |ledger| Ok(Said::fold(&ledger.events(&tag)?))).await
+    }
+
     /// What the ledger says of an epoch.
     pub async fn standing(&self, tag: &Tag, epoch: &Epoch) -> Result<Standing, RunnerError> {
         let (tag, epoch) = (tag.clone(), epoch.clone());

@@ -84,6 +84,12 @@ pub(super) async fn plan(args: &PlanArgs, session: &Session, sink: &dyn Sink) ->
     Ok(())
 }
 
+/// Writes down an event that is said to the proposer of `tag`.
+pub(super) async fn tell(session: &Session, tag: &Tag, event: Event) -> Result<(), Failure> {
+    let tag = TagArgs { tag: Some(tag.clone()) };
+    Talk::open(session, &tag).await?.tell(event).await.map(|_| ())
+}
+
 /// A line of research that somebody talks about, and its runner where one is there.
 struct Talk {
     watcher: Watcher,

@@ -212,7 +212,7 @@ impl Engine {
         let means = Means {
             host: self.host.clone(),
             store: self.store.clone(),
-            proposal: self.paths.proposal(),
+            folder: self.paths.proposers(),
             program: self.paths.program.clone(),
         };
         let limits = Limits { hours: options.hours, usd: options.max_cost };

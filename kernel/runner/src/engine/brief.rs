@@ -26,6 +26,7 @@ impl Engine {
         };
         let files = self.store.editable_files(&parent, &lab).await?;
         let brief = Brief::new(&lab, &standing, parent, files);
+        let taken = self.ideas_taken();
         let live = self.live();
         let current = live.current.as_ref();
         let tried = live.slots.iter().flatten().chain(&live.queue);
@@ -54,7 +55,17 @@ impl Engine {
                     })
                 })
                 .collect(),
+            ideas: brief.ideas.iter().filter(|idea| !taken.contains(&idea.text)).cloned().collect(),
             ..brief
         })
+    }
+
+    /// The ideas that are on their way.
+    fn ideas_taken(&self) -> Vec<String> {
+        let ids: Vec<_> = {
+            let live = self.live();
+            live.slots.iter().flatten().chain(&live.queue).map(|trial| trial.id).collect()
+        };
+        ids.into_iter().filter_map(|id| self.saved_draft(id)?.idea).collect()
     }
 }

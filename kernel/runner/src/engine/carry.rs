@@ -182,7 +182,12 @@ impl Engine {
             },
         };
         self.advance(trial, event)?;
-        self.executor.submit(run, &job).await
+        self.executor.submit(run, &job).await?;
+        // It may have been ruled out before there was a run that could be ended.
+        if self.stopped(trial) {
+            self.executor.cancel(run).await;
+        }
+        Ok(())
     }
 
     /// How the last build or run ended; `None` where it was lost and may be started again.

@@ -148,7 +148,7 @@ impl Engine {
         }
     }
 
-    fn saved_draft(&self, experiment: ExperimentId) -> Option<Draft> {
+    pub(super) fn saved_draft(&self, experiment: ExperimentId) -> Option<Draft> {
         serde_json::from_slice(&std::fs::read(self.paths.draft(experiment)).ok()?).ok()
     }
 

@@ -9,6 +9,7 @@ use crate::RunnerError;
 use crate::history::{HUMAN, Trial};
 use crate::proposers::Vetoes;
 use crate::protocol::{Request, Response};
+use crate::state::State;
 
 impl Engine {
     /// Does what is asked, and answers.
@@ -60,7 +61,8 @@ impl Engine {
     async fn end_vetoed(&self, tag: &Tag, pattern: &str) -> Result<Vec<String>, RunnerError> {
         let vetoes = Vetoes::new(&[pattern.to_owned()]);
         let hit = |trial: &Trial| {
-            trial.is_of_loop()
+            !matches!(trial.state, State::Ran | State::Judged | State::Recorded)
+                && trial.is_of_loop()
                 && !trial.is_baseline()
                 && trial.tag == *tag
                 && vetoes.of(&trial.hypothesis).is_some()

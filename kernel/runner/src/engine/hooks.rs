@@ -30,23 +30,31 @@ impl Engine {
         let shell =
             Shell { folder: &self.root, variables: &self.host.variables, mark: &mark, timeout: TIMEOUT };
         let printed = tokio::select! {
-            printed = shell.run(command, &json) => printed,
-            () = self.until_cancelled() => Ok(Vec::new()),
+            printed = shell.run(command, &json) => Some(printed),
+            () = self.until_cancelled() => None,
         };
-        crate::blocking::here(|| processes::sweep(&[mark.clone()]));
-        match printed {
+        crate::blocking::here(|| processes::sweep(std::slice::from_ref(&mark)));
+        let Some(printed) = printed else { return Ok(()) };
+        let redacted = |text: &str| self.host.variables.redacted(text.trim());
+        let problem = match printed {
             Ok(printed) => {
-                let text = String::from_utf8_lossy(&printed[..printed.len().min(LONGEST)]).trim().to_owned();
-                // What it says each time needs to be written once.
-                let before = self.live().hooked.insert((tag.clone(), hook), text.clone());
-                if before.as_ref() != Some(&text) {
-                    self.write_lasting(tag, "overnight", Event::Hooked { hook, text }).await?;
-                }
+                let text = redacted(&String::from_utf8_lossy(&printed[..printed.len().min(LONGEST)]));
+                self.heard(hook, tag, text).await?;
+                None
             }
-            Err(why) => {
-                tracing::warn!(command, why, "a hook failed");
-                self.live().problem = Some(format!("the hook `{command}` {why}"));
-            }
+            Err(why) => Some(format!("the hook `{command}` {}", redacted(&why))),
+        };
+        if let Some(problem) = &problem {
+            tracing::warn!("{problem}");
+        }
+        self.live().hook_problem = problem;
+        Ok(())
+    }
+
+    /// Writes down what a hook says; what it says each time needs to be written once.
+    async fn heard(&self, hook: Hook, tag: &Tag, text: String) -> Result<(), RunnerError> {
+        if self.store.said(tag).await?.hooks.get(&hook) != Some(&text) {
+            self.write_lasting(tag, "overnight", Event::Hooked { hook, text }).await?;
         }
         Ok(())
     }

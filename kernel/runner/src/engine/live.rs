@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use lab::status::Best;
-use lab::{CommitId, ExperimentId, Hook, Seconds, Status, Tag};
+use lab::{CommitId, ExperimentId, Seconds, Status, Tag};
 
 use super::{Cause, End, Place};
 use crate::history::{Counts, History, LoopSoFar, Trial};
@@ -36,10 +36,12 @@ pub(crate) struct Live {
     pub(crate) reserved: HashSet<(Tag, u64)>,
     /// What people ruled out while it was on its way.
     pub(crate) vetoed: HashSet<ExperimentId>,
-    /// What each hook said last.
-    pub(crate) hooked: HashMap<(Tag, Hook), String>,
     /// What matters of candidates that were looked at.
     pub(crate) outlines: HashMap<CommitId, Outline>,
+    /// Of which files: paths or globs.
+    pub(crate) outlined: Vec<String>,
+    /// What is wrong with a hook.
+    pub(crate) hook_problem: Option<String>,
     /// The best of the epoch that was worked on last.
     pub(crate) best: Option<Best>,
     /// What is wrong.
@@ -96,8 +98,9 @@ impl Live {
             queue: VecDeque::new(),
             reserved: history.unfinished.iter().map(|trial| (trial.tag.clone(), trial.number)).collect(),
             vetoed: HashSet::new(),
-            hooked: HashMap::new(),
             outlines: HashMap::new(),
+            outlined: Vec::new(),
+            hook_problem: None,
             best: None,
             problem: None,
             ended: last.and_then(|last| last.ended.clone()),
@@ -178,6 +181,10 @@ impl Live {
             Place::Slot(slot) => {
                 if let Some(slot) = self.slots.get_mut(slot as usize) {
                     *slot = None;
+                }
+                // A slot that came free is news to a proposer that had nothing.
+                if let Some(current) = &mut self.current {
+                    current.resting = false;
                 }
             }
         }

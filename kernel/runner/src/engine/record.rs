@@ -42,6 +42,10 @@ impl Engine {
         let (metrics, log) = fetched.map_or_else(|| (Metrics::default(), Vec::new()), |f| (f.metrics, f.log));
         let record = self.record(trial, draft, &judgement, &metrics)?;
         let commit = self.store.append(record.clone(), draft.program.clone(), metrics, log).await?;
+        if let Some(text) = draft.idea.clone() {
+            let moved = Event::IdeaMoved { text, to: IdeaPlace::Tried, experiment: Some(trial.id) };
+            self.write_lasting(&trial.tag, "overnight", moved).await?;
+        }
         self.advance(trial, Event::Recorded { experiment: trial.id, commit })?;
         self.drop_draft(trial.id);
         if judgement.status == Status::Keep
@@ -55,17 +59,13 @@ impl Engine {
         self.show_best(standing.tip.as_ref());
         self.prune();
         drop(alone);
-        self.learn(trial, draft, &standing).await?;
+        self.climb(trial, &standing).await?;
         self.hook(Hook::After, &draft.lab()?, &trial.tag, &record).await?;
         Ok(Done::Recorded { status: judgement.status, again })
     }
 
-    /// What follows from an experiment for those that come: an idea is behind us, a rung of the ladder is reached.
-    async fn learn(&self, trial: &Trial, draft: &Draft, standing: &Standing) -> Result<(), RunnerError> {
-        if let Some(text) = draft.idea.clone() {
-            let moved = Event::IdeaMoved { text, to: IdeaPlace::Tried, experiment: Some(trial.id) };
-            self.write_lasting(&trial.tag, "overnight", moved).await?;
-        }
+    /// Says where an experiment has led to on the ladder of those who are stuck.
+    async fn climb(&self, trial: &Trial, standing: &Standing) -> Result<(), RunnerError> {
         let listens = self.proposer_of(trial).is_some_and(|proposer| proposer.listens());
         if let Some(Stuck { after, rung }) =
             Stuck::of(&standing.experiments).filter(|it| listens && it.is_new())

@@ -7,6 +7,7 @@ use super::carry::Done;
 use crate::RunnerError;
 use crate::history::{History, Trial};
 use crate::processes;
+use crate::proposers::{Vetoes, marks};
 use crate::state::State;
 
 impl Engine {
@@ -32,15 +33,19 @@ impl Engine {
         if let Ok(setup) = std::fs::read_to_string(self.paths.state.join("setup.run")) {
             strays.push(setup.trim().to_owned());
         }
-        if let Ok(proposal) = std::fs::read_to_string(self.paths.proposal().with_file_name("run")) {
-            strays.push(proposal.trim().to_owned());
-        }
+        strays.extend(marks(&self.paths.proposers()));
         let killed = crate::blocking::here(|| processes::sweep(&strays));
         if killed > 0 {
             tracing::info!(killed, "processes that an earlier runner left behind were ended");
         }
         let stopping =
             history.last.as_ref().filter(|last| last.ended.is_none()).and_then(|last| last.stopping);
+        for trial in history.unfinished.iter().filter(|trial| trial.is_of_loop() && !trial.is_baseline()) {
+            let said = self.store.said(&trial.tag).await?;
+            if Vetoes::new(&said.vetoes).of(&trial.hypothesis).is_some() {
+                self.live().vetoed.insert(trial.id);
+            }
+        }
         for mut trial in history.unfinished {
             if trial.state == State::Judged {
                 self.record_judged(&mut trial).await?;

@@ -1,6 +1,6 @@
 //! Why a candidate is not worth a run, or must not have one.
 
-use lab::{CommitId, Lab};
+use lab::{CommitId, Lab, Tag};
 
 use super::Engine;
 use super::draft::Draft;
@@ -26,12 +26,8 @@ impl Engine {
         if let Some(number) = self.store.duplicate(&trial.tag, candidate, &lab, &draft.epoch).await? {
             return Ok(Some(format!("experiment {number} has the same editable files")));
         }
-        if !brief.vetoes.is_empty() {
-            let differ = self.store.differ();
-            let diff = crate::blocking::here(|| differ(&brief.parent, candidate)).unwrap_or_default();
-            if let Some(pattern) = Vetoes::new(&brief.vetoes).of_candidate(hypothesis, &diff) {
-                return Ok(Some(format!("the researcher has ruled out what matches `{pattern}`")));
-            }
+        if let Some(pattern) = self.vetoed(&trial.tag, &brief.parent, candidate, hypothesis).await? {
+            return Ok(Some(format!("the researcher has ruled out what matches `{pattern}`")));
         }
         let files = self.store.editable_files(candidate, &lab).await?;
         for other in &brief.trying {
@@ -55,10 +51,35 @@ impl Engine {
         Ok(None)
     }
 
+    /// The pattern by which people have ruled a candidate out, up to this moment.
+    pub(super) async fn vetoed(
+        &self,
+        tag: &Tag,
+        parent: &CommitId,
+        candidate: &CommitId,
+        hypothesis: &str,
+    ) -> Result<Option<String>, RunnerError> {
+        let said = self.store.said(tag).await?;
+        if said.vetoes.is_empty() {
+            return Ok(None);
+        }
+        let differ = self.store.differ();
+        let diff = crate::blocking::here(|| differ(parent, candidate)).unwrap_or_default();
+        Ok(Vetoes::new(&said.vetoes).of_candidate(hypothesis, &diff).map(str::to_owned))
+    }
+
     /// The outline of an earlier candidate, made once.
     async fn outline(&self, candidate: &CommitId, lab: &Lab) -> Result<Outline, RunnerError> {
-        if let Some(known) = self.live().outlines.get(candidate) {
-            return Ok(known.clone());
+        {
+            let mut live = self.live();
+            // Other files, other outlines.
+            if live.outlined != lab.editable || live.outlines.len() > 2 * MEMORY {
+                live.outlines.clear();
+                live.outlined.clone_from(&lab.editable);
+            }
+            if let Some(known) = live.outlines.get(candidate) {
+                return Ok(known.clone());
+            }
         }
         let outline = Outline::of(&self.store.editable_files(candidate, lab).await?);
         self.live().outlines.insert(candidate.clone(), outline.clone());

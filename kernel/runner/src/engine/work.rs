@@ -92,6 +92,15 @@ impl Engine {
                 put_back(trial);
                 return Ok(Next::Retry(Duration::ZERO));
             }
+            if trial.is_of_loop()
+                && let (Some(parent), Some(candidate)) = (trial.parent.clone(), trial.candidate.clone())
+                && let Some(pattern) = self.vetoed(&trial.tag, &parent, &candidate, &trial.hypothesis).await?
+            {
+                let event = trial.given_up(&format!("the researcher has ruled out what matches `{pattern}`"));
+                self.advance(&mut trial, event)?;
+                self.live().free(place, &trial);
+                return Ok(Next::Retry(Duration::ZERO));
+            }
             if let Some(tip) = standing.tip.filter(|_| trial.is_of_loop())
                 && !self.follow(&mut trial, &draft, &tip).await?
             {

@@ -12,6 +12,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use lab::{Cost, RECORDS};
 use serde::Deserialize;
+use tokio::sync::Mutex;
 
 use super::agent::INSTRUCTIONS;
 use super::placeholders::expand;
@@ -34,6 +35,8 @@ pub struct CommandProposer {
     records: Records,
     variables: Variables,
     timeout: Duration,
+    /// One at a time, in one worktree.
+    turn: Mutex<()>,
 }
 
 /// What it may print.
@@ -62,14 +65,23 @@ impl CommandProposer {
     ) -> Result<Self, String> {
         expand(program, |_| Vec::new())?;
         let records = Records::new(&store);
-        Ok(Self { program: program.to_owned(), folder, store, records, variables, timeout })
+        Ok(Self {
+            program: program.to_owned(),
+            folder,
+            store,
+            records,
+            variables,
+            timeout,
+            turn: Mutex::default(),
+        })
     }
 
     /// The command line for one brief and its `page`, with what its placeholders stand for.
     fn command(&self, brief: &Brief, page: &str) -> Result<String, String> {
         expand(&self.program, |name| match name {
             "brief" => vec![format!("{RECORDS}/brief.md")],
-            "prompt" => vec![format!("{INSTRUCTIONS}\n{page}")],
+            // No argument can hold a NUL, and a log may.
+            "prompt" => vec![format!("{INSTRUCTIONS}\n{page}").replace('\0', "")],
             "editable" => brief.files.keys().cloned().collect(),
             "folder" => vec![self.folder.display().to_string()],
             "number" => vec![brief.number.to_string()],
@@ -105,6 +117,7 @@ fn answer(out: &[u8]) -> Answer {
 impl Proposer for CommandProposer {
     async fn propose(&self, brief: &Brief, cost: &mut Cost) -> Result<Proposal, ProposeError> {
         let failed = |e: crate::RunnerError| ProposeError::Failed(e.to_string());
+        let _one = self.turn.lock().await;
         let kept = [RECORDS.to_owned()];
         self.store.worktree(&self.folder, &brief.parent, &kept).await.map_err(failed)?;
         let page = self.records.page(brief);

@@ -40,6 +40,7 @@ use model::ModelProposer;
 use search::Search;
 use team::Team;
 use words::Words;
+pub(crate) use worktree::marks;
 use worktree::one_line;
 
 use crate::Host;
@@ -52,6 +53,11 @@ pub use ladder::Stuck;
 pub use lookup::{Lookup, NoLookup};
 pub use novelty::Outline;
 pub use vetoes::Vetoes;
+
+/// The names in the name of a loop's proposers: `search,acp:claude` are two.
+pub fn names(proposers: &str) -> Vec<String> {
+    Team::names(proposers)
+}
 
 /// Reads a file of a commit; `None` where the commit has no such file.
 pub type ReadFile = Arc<dyn Fn(&CommitId, &str) -> Option<Vec<u8>> + Send + Sync>;
@@ -162,8 +168,8 @@ pub trait Proposer: Send + Sync {
 pub(crate) struct Means {
     pub(crate) host: Host,
     pub(crate) store: Store,
-    /// The worktree in which programs edit.
-    pub(crate) proposal: PathBuf,
+    /// The folder of the proposers that edit in place, each in a worktree of its own.
+    pub(crate) folder: PathBuf,
     /// This program.
     pub(crate) program: PathBuf,
 }
@@ -176,23 +182,29 @@ impl Means {
     pub(crate) fn team(&self, names: &str, limits: Limits) -> Result<Team, String> {
         let names = Team::names(names);
         let several = names.len() > 1;
-        let member = |name: String| {
+        let member = |(index, name): (usize, String)| {
             let said = |why: String| if several { format!("`{name}`: {why}") } else { why };
-            self.proposer(&name, limits.usd).map_err(said).map(|proposer| (name.clone(), proposer))
+            let tree = self.folder.join(index.to_string()).join("tree");
+            self.proposer(&name, tree, limits.usd).map_err(said).map(|proposer| (name.clone(), proposer))
         };
-        Ok(Team::new(names.into_iter().map(member).collect::<Result<_, _>>()?, limits))
+        Ok(Team::new(names.into_iter().enumerate().map(member).collect::<Result<_, _>>()?, limits))
     }
 
-    /// Makes a proposer by its name; `max_cost` is what proposing may cost.
+    /// Makes a proposer by its name; `tree` is for its worktree, `max_cost` is what proposing may cost.
     ///
     /// # Errors
     /// Why it cannot be, in a sentence.
-    fn proposer(&self, name: &str, max_cost: Option<f64>) -> Result<Arc<dyn Proposer>, String> {
+    fn proposer(
+        &self,
+        name: &str,
+        tree: PathBuf,
+        max_cost: Option<f64>,
+    ) -> Result<Arc<dyn Proposer>, String> {
         match name.split_once(':') {
             None if name == "search" => Ok(Arc::new(Search::new(self.store.reader()))),
             Some(("command", program)) if !program.trim().is_empty() => Ok(Arc::new(CommandProposer::new(
                 program,
-                self.proposal.clone(),
+                tree,
                 self.store.clone(),
                 self.host.variables.clone(),
                 command::TIMEOUT,
@@ -209,7 +221,7 @@ impl Means {
                 name: agent.to_owned(),
                 variables: self.host.variables.clone(),
                 store: self.store.clone(),
-                folder: self.proposal.clone(),
+                folder: tree,
                 program: self.program.clone(),
             })?)),
             _ => Err("there is no such proposer; use `search`, `anthropic:MODEL`, `openai:MODEL`, \

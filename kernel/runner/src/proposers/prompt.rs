@@ -239,7 +239,7 @@ fn rejected(brief: &Brief, diff: Diff<'_>) -> Vec<String> {
 }
 
 /// Text that somebody else wrote, so that it cannot be taken for instructions.
-pub(super) fn data(text: &str) -> String {
+pub fn data(text: &str) -> String {
     fenced(text, "data")
 }
 

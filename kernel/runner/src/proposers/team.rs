@@ -107,6 +107,7 @@ impl Team {
     /// Takes in that a member had nothing. Whether the others go on without minding; if not, it is for the loop to end
     /// or to pause.
     pub(crate) fn missed(&self, name: &str, why: &ProposeError) -> bool {
+        let name = self.member(name).map_or(name, |(name, _)| name);
         let mut absent = self.absent();
         let others = self.members.iter().any(|(other, _)| other != name && !absent.out.contains_key(other));
         if !others {

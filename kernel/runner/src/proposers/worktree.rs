@@ -24,6 +24,13 @@ impl Mark {
     }
 }
 
+/// The marks of what the proposers in `folder` have started last.
+pub(crate) fn marks(folder: &Path) -> Vec<String> {
+    let proposers = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let marks = proposers.filter_map(|proposer| std::fs::read_to_string(proposer.path().join("run")).ok());
+    marks.map(|mark| mark.trim().to_owned()).collect()
+}
+
 impl Drop for Mark {
     fn drop(&mut self) {
         crate::blocking::here(|| processes::sweep(std::slice::from_ref(&self.0)));

@@ -35,11 +35,34 @@ pub(super) fn choose(
         Event::LoopStarted { proposer, .. } => Some(proposer),
         _ => None,
     });
-    let last = proposers.into_iter().find(|name| name.parse::<ModelName>().is_ok());
+    let last = proposers.into_iter().find_map(|text| model_of(&text));
     last.ok_or_else(|| Failure::new("no model is set up that could answer").hint(SET_UP))
+}
+
+/// The first model among the proposers of a loop, also where it is one half of a proposer.
+fn model_of(proposers: &str) -> Option<String> {
+    let models = runner::proposers::names(proposers).into_iter();
+    let mut models = models.map(|name| name.strip_prefix("search+").map(str::to_owned).unwrap_or(name));
+    models.find(|name| name.parse::<ModelName>().is_ok())
 }
 
 /// Whether a loop would know it.
 fn is_proposer(name: &str) -> bool {
-    name == "search" || name.starts_with("acp:") || name.starts_with("command:")
+    name.starts_with("search") || name.starts_with("acp:") || name.starts_with("command:")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_model_of_a_loop_is_the_first_of_its_proposers_that_is_one() {
+        let of = |text| model_of(text);
+        assert_eq!(of("anthropic:m,search").as_deref(), Some("anthropic:m"));
+        assert_eq!(
+            of("search,search+openai:m@http://h/v1,acp:claude").as_deref(),
+            Some("openai:m@http://h/v1")
+        );
+        assert_eq!(of("search,acp:claude,command:x a,b"), None);
+    }
 }

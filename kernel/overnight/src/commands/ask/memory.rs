@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use runner::proposers::prompt::data;
+
 /// How many questions are remembered.
 const QUESTIONS: usize = 6;
 /// How much of each answer, in bytes.
@@ -43,7 +45,9 @@ impl Memory {
         let mut told = String::new();
         for exchange in self.exchanges().iter().filter(|exchange| exchange.lab == lab) {
             let Exchange { question, answer, .. } = exchange;
-            let _ = write!(told, "The researcher asked:\n\n{question}\n\nYou answered:\n\n{answer}\n\n");
+            // An answer may quote a log, which must not be taken for words of the researcher.
+            let (question, answer) = (data(question), data(answer));
+            let _ = write!(told, "The researcher asked:\n\n{question}\nYou answered:\n\n{answer}\n");
         }
         if told.is_empty() { told } else { format!("# Earlier in this session\n\n{told}") }
     }

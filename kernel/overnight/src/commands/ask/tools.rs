@@ -3,13 +3,13 @@
 
 use std::sync::Arc;
 
-use lab::{Event, Tag};
+use lab::{Event, Said, Tag};
 use models::{Tool, ToolCall};
 use runner::proposers::Lookup;
 use serde_json::{Value, json};
 use view::Proposed;
 
-use crate::failure::Failure;
+use crate::commands::say;
 use crate::session::Session;
 
 /// How many hypotheses one answer may queue.
@@ -79,7 +79,7 @@ impl Tools {
             }
             "queue_hypothesis" => {
                 let text: String = needed("text")?.chars().take(HYPOTHESIS).collect();
-                self.queue(text).map_err(|failure| failure.to_string())?;
+                self.queue(text).await?;
                 self.queued += 1;
                 Ok(Done::Told(
                     "recorded: the next brief tells it to the proposer, and `%plan` shows it".to_owned(),
@@ -90,14 +90,13 @@ impl Tools {
     }
 
     /// Puts a hypothesis among the ideas that wait, as the agent's: a person has not weighed it.
-    fn queue(&self, text: String) -> Result<(), Failure> {
-        tokio::task::block_in_place(|| {
-            let ledger = self.session.ledger()?;
-            let proposer = Some("ask".to_owned());
-            let event = Event::Idea { text, proposer, now: false, cell: self.session.cell };
-            ledger.append_event(&runner::journal::entry(&ledger.author(), &self.tag, event))?;
-            Ok(())
-        })
+    async fn queue(&self, text: String) -> Result<(), String> {
+        let proposer = Some("ask".to_owned());
+        let event = Event::Idea { text: text.clone(), proposer, now: false, cell: self.session.cell };
+        let told = say::tell(&self.session, &self.tag, event).await;
+        let ideas = told.and_then(|()| Ok(Said::fold(&self.session.ledger()?.events(&self.tag)?).ideas));
+        let waits = ideas.map_err(|failure| failure.to_string())?.iter().any(|idea| idea.text == text);
+        if waits { Ok(()) } else { Err("it was tried, or the researcher has struck it out".to_owned()) }
     }
 }
 

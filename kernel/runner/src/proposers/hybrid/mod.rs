@@ -27,7 +27,8 @@ const OF_TEN: u64 = 3;
 
 /// Whether what stands under a proposer's name was made by the proposer that is called `name`: itself, or half of it.
 pub(super) fn made(name: &str, proposer: &str) -> bool {
-    let half = |model: &str| proposer == "search" || proposer == model;
+    // As models are called: without a slash at the end of their address.
+    let half = |model: &str| proposer == "search" || proposer == model.trim_end_matches('/');
     name == proposer || name.strip_prefix(PREFIX).is_some_and(half)
 }
 
@@ -62,7 +63,16 @@ impl Proposer for Hybrid {
     }
 
     async fn propose(&self, brief: &Brief, cost: &mut Cost) -> Result<Proposal, ProposeError> {
-        let known = blocking::here(|| self.search.known(brief))?;
+        let known = match blocking::here(|| self.search.known(brief)) {
+            Ok(known) => known,
+            // Without a constant to search over, a model may still have something.
+            Err(_) => {
+                return Ok(Proposal {
+                    by: Some(self.model.name()),
+                    ..self.model.propose(brief, cost).await?
+                });
+            }
+        };
         let (own, told) = blocking::here(|| {
             let optimizer = known.optimizer();
             let next = known.next(&optimizer);

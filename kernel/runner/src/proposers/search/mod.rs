@@ -53,7 +53,7 @@ use crate::blocking;
 pub struct Search {
     read: ReadFile,
     /// What was read of each candidate.
-    seen: Mutex<HashMap<CommitId, Seen>>,
+    seen: Mutex<(Vec<String>, HashMap<CommitId, Seen>)>,
 }
 
 /// One constant of one file.
@@ -113,6 +113,12 @@ impl Search {
     /// Looks at what was read of a candidate, which is read once.
     fn seen<T>(&self, commit: &CommitId, paths: &[String], look: impl FnOnce(&Seen) -> T) -> T {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let (of, seen) = &mut *seen;
+        // Other files, other code.
+        if of != paths {
+            seen.clear();
+            paths.clone_into(of);
+        }
         let seen =
             seen.entry(commit.clone()).or_insert_with(|| Seen::new(paths, |path| (self.read)(commit, path)));
         look(seen)

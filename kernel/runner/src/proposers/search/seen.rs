@@ -45,7 +45,8 @@ impl Seen {
         let mut hasher = DefaultHasher::new();
         self.skeleton.hash(&mut hasher);
         for (constant, value) in &self.values {
-            if !parameters.iter().any(|parameter| name(parameter) == *constant) {
+            let is_it = |it: &Parameter| it.path == constant.0 && it.constant.name == constant.1;
+            if !parameters.iter().any(is_it) {
                 (constant, format!("{value:?}")).hash(&mut hasher);
             }
         }
