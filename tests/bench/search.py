@@ -4,8 +4,8 @@
     tests/.venv/bin/python tests/bench/search.py [--seeds N]
 
 Functions: the standard set of synthetic ones (each with its lowest value at 0), one like a lab (rates, a momentum,
-choices, a corner that fails), the same with noise (what is found is measured without it), and the bundled lab itself,
-as recorded in `lab.jsonl`: training for 8 s of one core's time, with 17 constants drawn half at random, half by
+choices, a corner that fails), the same with noise (what is found is measured without it), three with twelve to twenty
+parameters, of which most matter little or not at all, and the bundled lab itself, as recorded in `lab.jsonl`: training for 8 s of one core's time, with 17 constants drawn half at random, half by
 Optuna's TPE; between recorded points the five nearest speak, by their distance.
 
 All begin with the same point of each seed. Shown are medians over seeds, and the median over functions of the rank.
@@ -125,6 +125,22 @@ LIKE_A_LAB = [between(1e-4, 1e-1, log=True), between(1e-3, 1, log=True), between
               choice(4), choice(5), choice(3), choice(3)]
 
 
+def embedded(x: Point) -> float:
+    """Six that matter among twenty."""
+    return hartmann(x[::3][:6])
+
+
+def like_a_larger_lab(x: Point) -> Value:
+    """The same with eight more: two that matter a little, six that do not."""
+    value = like_a_lab(x[:8])
+    clip, epsilon = x[8], x[9]
+    return None if value is None else value + 0.02 * math.log10(clip) ** 2 + 0.01 * abs(epsilon - 0.3)
+
+
+LIKE_A_LARGER_LAB = [*LIKE_A_LAB, between(0.1, 10, log=True), between(0, 1), between(1e-9, 1e-6, log=True),
+                     between(0.9, 0.9999), between(1, 64, log=True, whole=True), choice(2), choice(2), choice(4)]
+
+
 def bundled() -> Function:
     """The bundled lab as it was recorded."""
     lines = (Path(__file__).parent / "lab.jsonl").read_text().splitlines()
@@ -171,6 +187,9 @@ def functions() -> list[Function]:
         Function("hartmann, 6", hartmann, [between(0, 1)] * 6),
         Function("like a lab, 8", like_a_lab, LIKE_A_LAB),
         Function("the same, noisy", noisy, LIKE_A_LAB, truth=like_a_lab),
+        Function("levy, 12", levy, [between(-10, 10)] * 12),
+        Function("like a lab, 16", like_a_larger_lab, LIKE_A_LARGER_LAB),
+        Function("hartmann, 6 of 20", embedded, [between(0, 1)] * 20),
         bundled(),
     ]
 

@@ -8,6 +8,9 @@ use crate::proposers::search::{Known, Optimizer, Parameter, Told, Value};
 use crate::proposers::{Brief, prompt};
 
 const INTRODUCTION: &str = include_str!("state.md");
+/// What the lengths of parameters mean.
+const LENGTH: &str = "The length is how far one goes, as a share of the range, until the optimizer expects another \
+    value: the shorter, the more the parameter matters.";
 /// How many of the best trials are told.
 const BEST: usize = 5;
 /// How many of the latest.
@@ -22,51 +25,49 @@ pub(super) fn render(
     optimizer: &Optimizer<'_>,
     next: Option<&(Vec<Value>, Vec<f64>)>,
 ) -> String {
-    let lengths = optimizer.lengths();
-    let parameters =
-        known.names().into_iter().zip(&known.parameters).enumerate().map(|(index, (name, p))| {
-            let length =
-                lengths.map_or_else(|| "not known".to_owned(), |lengths| format!("{:.2}", lengths[index]));
-            let (literal, domain) = (&p.constant.literal, &p.constant.domain);
-            vec![name, literal.source.clone(), domain.describe(literal), length]
-        });
-    let parameters = table(["parameter", "in the best", "may be", "length"].map(str::to_owned), parameters);
-    let suggestion = match next {
-        Some((values, point)) => {
-            let expected = optimizer.expects(point).map_or_else(
-                || "It does not know yet what to expect of it.".to_owned(),
-                |(mean, sigma)| format!("It expects {} ± {} of it.", format_value(mean), format_value(sigma)),
-            );
-            format!("{expected}\n{}", data(&known.written(values).hypothesis))
-        }
-        None => "Nothing: every combination of values has been tried.\n".to_owned(),
-    };
-    let mut best: Vec<&Told> = known.told.iter().filter(|told| told.value.is_some()).collect();
-    best.sort_by(|a, b| {
-        let order = a.value.unwrap_or(f64::NAN).total_cmp(&b.value.unwrap_or(f64::NAN));
-        if brief.direction == Direction::Maximize { order.reverse() } else { order }
-    });
-    best.truncate(BEST);
-    let room = prompt::TOKENS * BYTES / SHARE;
-    let section = |title: &str, text: &str| format!("## {title}\n\n{text}\n");
+    let room = prompt::TOKENS * BYTES / SHARE / 3;
+    let latest = known.told.iter().rev().take(LATEST);
     [
-        format!("# What the optimizer knows\n\n{INTRODUCTION}\n"),
-        section(
-            "Parameters",
-            &format!(
-                "The length is how far one goes, as a share of the range, until the optimizer expects another value: the \
-                 shorter, the more the parameter matters.\n\n{}",
-                data(&fit(&parameters, room / 3))
-            ),
-        ),
-        section("What it would try itself", &suggestion),
-        section("The best trials, best first", &trials(brief, known, best.into_iter(), room / 3)),
-        section(
-            "The latest trials, latest first",
-            &trials(brief, known, known.told.iter().rev().take(LATEST), room / 3),
-        ),
+        format!("# What the optimizer knows\n\n{INTRODUCTION}"),
+        format!("## Parameters\n\n{LENGTH}\n\n{}", parameters(known, optimizer, room)),
+        format!("## What it would try itself\n\n{}", suggestion(known, optimizer, next)),
+        format!("## The best trials, best first\n\n{}", trials(brief, known, best(brief, known), room)),
+        format!("## The latest trials, latest first\n\n{}", trials(brief, known, latest, room)),
+        String::new(),
     ]
-    .concat()
+    .join("\n")
+}
+
+fn parameters(known: &Known<'_>, optimizer: &Optimizer<'_>, room: usize) -> String {
+    let lengths = optimizer.lengths();
+    let rows = known.names().into_iter().zip(&known.parameters).enumerate().map(|(index, (name, p))| {
+        let (literal, domain) = (&p.constant.literal, &p.constant.domain);
+        let length = lengths.map_or_else(|| "not known".to_owned(), |all| format!("{:.2}", all[index]));
+        vec![name, literal.source.clone(), domain.describe(literal), length]
+    });
+    data(&fit(&table(["parameter", "in the best", "may be", "length"].map(str::to_owned), rows), room))
+}
+
+fn suggestion(known: &Known<'_>, optimizer: &Optimizer<'_>, next: Option<&(Vec<Value>, Vec<f64>)>) -> String {
+    let Some((values, point)) = next else {
+        return "Nothing: every combination of values has been tried.\n".to_owned();
+    };
+    let expected = match optimizer.expects(point) {
+        Some((mean, sigma)) => format!("It expects {} ± {} of it.", format_value(mean), format_value(sigma)),
+        None => "It does not know yet what to expect of it.".to_owned(),
+    };
+    format!("{expected}\n{}", data(&known.written(values).hypothesis))
+}
+
+/// The trials with the best values, best first.
+fn best<'a>(brief: &Brief, known: &'a Known<'_>) -> impl Iterator<Item = &'a Told> {
+    let mut best: Vec<(f64, &Told)> =
+        known.told.iter().filter_map(|told| Some((told.value?, told))).collect();
+    best.sort_by(|(a, _), (b, _)| match brief.direction {
+        Direction::Minimize => a.total_cmp(b),
+        Direction::Maximize => b.total_cmp(a),
+    });
+    best.into_iter().take(BEST).map(|(_, told)| told)
 }
 
 fn trials<'a>(brief: &Brief, known: &Known<'_>, told: impl Iterator<Item = &'a Told>, room: usize) -> String {

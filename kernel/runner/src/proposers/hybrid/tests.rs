@@ -47,7 +47,7 @@ fn what_a_model_is_told() {
 
     ## What it would try itself
 
-    It expects 1.14083 ± 0.006487 of it.
+    It expects 1.14080 ± 0.006452 of it.
     ```data
     RATE 4e-3 → 4.6e-3
     ```

@@ -1,8 +1,9 @@
 //! Where to look next: small changes of the best, chosen by what was learned.
 //!
-//! Half of the points are drawn near the best, one to three coordinates at a time, by TPE (a tree-structured Parzen
-//! estimator for each coordinate) once it has something to say: that finds the way out of many valleys. The other half
-//! are those, among a thousand such draws, from which a Gaussian process expects most: that finds the bottom of one.
+//! At first three of ten points are anywhere, for a search may begin in a bad valley. Of the others half are drawn near
+//! the best, one to three coordinates at a time, by TPE (a tree-structured Parzen estimator for each coordinate) once it
+//! has something to say: that finds the way out of many valleys. The other half are those, among a thousand such draws,
+//! from which a Gaussian process expects most: that finds the bottom of one.
 //! `tests/bench/search.py` compares both with Optuna's TPE and with random search.
 
 use std::cell::OnceCell;
@@ -16,6 +17,10 @@ use super::surrogate::Surrogate;
 
 /// From how many trials on there is something to learn.
 pub(crate) const ENOUGH: usize = 6;
+/// How many trials there are before it no longer looks around.
+const SURVEY: usize = 20;
+/// What share of points is anywhere until then.
+const ANYWHERE: f64 = 0.3;
 /// How many of the latest trials the surrogate learns from: its work grows with their cube.
 const SURROGATE: usize = 150;
 /// Among how many points the surrogate chooses.
@@ -58,6 +63,9 @@ impl<'a> Optimizer<'a> {
 
     /// The next point.
     pub fn ask<R: Rng>(&self, random: &mut R) -> Vec<f64> {
+        if self.trials.len() <= SURVEY && random.random::<f64>() < ANYWHERE {
+            return self.anywhere(random);
+        }
         let surrogate = (random.random::<f64>() < 0.5).then(|| self.surrogate()).flatten();
         let Some(surrogate) = surrogate else { return self.nearby(random) };
         let mut chosen = (f64::NEG_INFINITY, self.best.to_vec());
@@ -274,6 +282,23 @@ mod tests {
     fn it_beats_random_search_among_hills() {
         let (guided, random) = medians(hills);
         assert!(guided < 0.6 * random, "guided {guided}, random {random}");
+    }
+
+    #[test]
+    fn it_looks_around_at_first() {
+        let domains = &space()[..6];
+        let best = [0.5; 6];
+        let far = |tried: usize| {
+            let trials = vec![(best.to_vec(), Some(1.0)); tried];
+            let optimizer = Optimizer::new(domains, &best, &trials, &[], Direction::Minimize);
+            let mut random = StdRng::seed_from_u64(7);
+            // What is drawn near the best has at most three other coordinates.
+            let is_far =
+                |point: &Vec<f64>| point.iter().filter(|place| (**place - 0.5).abs() > 0.0).count() > 3;
+            (0..200).map(|_| optimizer.ask(&mut random)).filter(is_far).count()
+        };
+        assert!((40..80).contains(&far(1)), "{}", far(1));
+        assert_eq!(far(SURVEY + 1), 0);
     }
 
     #[test]
