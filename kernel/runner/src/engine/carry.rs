@@ -182,17 +182,16 @@ impl Engine {
             },
         };
         self.advance(trial, event)?;
-        self.executor.submit(run, &job).await?;
-        // It may have been ruled out before there was a run that could be ended.
-        if self.stopped(trial) {
-            self.executor.cancel(run).await;
-        }
-        Ok(())
+        self.executor.submit(run, &job).await
     }
 
     /// How the last build or run ended; `None` where it was lost and may be started again.
     async fn end_of_run(&self, trial: &Trial) -> Option<RunEnd> {
         let run = trial.run?;
+        // It may have been ruled out before there was a run that could be ended, or under an earlier runner.
+        if self.stopped(trial) {
+            self.executor.cancel(run).await;
+        }
         let end = self.watch(run).await;
         // Ended by a signal that nobody here sent, such as the machine's shutdown: as good as lost.
         let end = end.filter(|end| end.exit != "stopped" || self.stopped(trial));

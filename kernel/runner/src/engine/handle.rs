@@ -79,8 +79,7 @@ impl Engine {
         };
         let mut notes = Vec::new();
         for mut trial in queued {
-            let event = trial.given_up("it was ruled out before it ran");
-            self.advance(&mut trial, event)?;
+            self.rule_out(&mut trial, "it was ruled out before it ran")?;
             self.live().release(&trial);
             notes.push(format!("experiment {} is given up before it runs", trial.number));
         }
@@ -91,6 +90,15 @@ impl Engine {
             notes.push(format!("experiment {} is ended", trial.number));
         }
         Ok(notes)
+    }
+
+    /// Gives up a candidate that was made; what that cost counts.
+    pub(super) fn rule_out(&self, trial: &mut Trial, reason: &str) -> Result<(), RunnerError> {
+        let event = trial.given_up(reason);
+        self.advance(trial, event)?;
+        self.drop_draft(trial.id);
+        self.live().abandoned(trial, None);
+        Ok(())
     }
 
     fn retire(&self) -> Result<Vec<String>, RunnerError> {

@@ -96,8 +96,7 @@ impl Engine {
                 && let (Some(parent), Some(candidate)) = (trial.parent.clone(), trial.candidate.clone())
                 && let Some(pattern) = self.vetoed(&trial.tag, &parent, &candidate, &trial.hypothesis).await?
             {
-                let event = trial.given_up(&format!("the researcher has ruled out what matches `{pattern}`"));
-                self.advance(&mut trial, event)?;
+                self.rule_out(&mut trial, &format!("the researcher has ruled out what matches `{pattern}`"))?;
                 self.live().free(place, &trial);
                 return Ok(Next::Retry(Duration::ZERO));
             }
