@@ -89,6 +89,12 @@ impl Reader {
         self.end_line();
     }
 
+    /// Forgets a last line that has no end: whoever printed it was killed, perhaps in the middle of a number.
+    pub fn cut(&mut self) {
+        self.line.clear();
+        self.too_long = false;
+    }
+
     /// Ends the output: the rows that were not taken, and the summary.
     pub fn finish(mut self) -> Metrics {
         self.end();

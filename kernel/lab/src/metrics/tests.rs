@@ -294,3 +294,15 @@ proptest! {
         prop_assert_eq!(metrics.rows, vec![Row { step, time: Seconds(1.0), values }]);
     }
 }
+
+#[test]
+fn a_line_that_was_cut_is_forgotten_and_one_without_an_end_is_read() {
+    let read = |end: fn(&mut Reader)| {
+        let mut reader = Reader::new();
+        reader.push(b"step 1 | loss: 2.5\nstep 2 | loss: 2.", Seconds(0.0));
+        end(&mut reader);
+        (reader.last()["loss"], reader.finish().rows.len())
+    };
+    assert_eq!(read(Reader::cut), (2.5, 1));
+    assert_eq!(read(Reader::end), (2.0, 2));
+}

@@ -206,6 +206,11 @@ impl Output {
     fn finish(mut self, exit: String, seconds: Duration, note: Option<String>) -> io::Result<End> {
         let printed = self.log.printed();
         let mut written = self.log.finish();
+        if matches!(exit.as_str(), "stopped" | "timeout" | "budget") {
+            self.reader.cut();
+        } else {
+            self.reader.end();
+        }
         let last = self.reader.last().clone();
         let metrics = self.reader.finish();
         written = written.and(self.rows.push(&metrics.rows));
