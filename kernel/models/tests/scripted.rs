@@ -83,12 +83,14 @@ async fn server(answers: Vec<Scripted>) -> Server {
 
 impl Server {
     fn client(&self, name: &str) -> Client {
-        let settings = Settings {
-            pause: Duration::from_millis(1),
-            silence: Duration::from_millis(300),
-            retries: 3,
-            ..Settings::default()
-        };
+        self.patient(name, 3)
+    }
+
+    /// A client that asks again so often, and waits a thousandth of the usual time.
+    fn patient(&self, name: &str, retries: usize) -> Client {
+        let pause = Settings::default().pause / 1000;
+        let silence = Duration::from_millis(300);
+        let settings = Settings { pause, silence, retries, ..Settings::default() };
         Client::new(name.parse().unwrap(), Some(Key::new(CANARY)), Some(&self.url), settings).unwrap()
     }
 
@@ -258,6 +260,17 @@ async fn what_is_temporary_is_tried_again() {
             "it waits as it is told"
         );
     }
+}
+
+#[tokio::test]
+async fn a_minute_of_trouble_is_outlived() {
+    let broken = Scripted::Refused(500, "", "<html>".to_owned());
+    let script = [vec![broken; 6], vec![events(&anthropic("whole"))]].concat();
+    let server = server(script).await;
+    let began = std::time::Instant::now();
+    let (turn, _) = turn(&server.patient("anthropic:m", Settings::default().retries)).await;
+    assert_eq!((turn.unwrap().text.as_str(), server.requests()), ("whole", 7));
+    assert!(began.elapsed() >= Duration::from_secs(60) / 1000, "{:?}", began.elapsed());
 }
 
 #[tokio::test]
