@@ -15,7 +15,7 @@ use crate::processes::Process;
 use crate::proposers::better::better;
 use crate::proposers::search::Search;
 use crate::proposers::team::Team;
-use crate::proposers::{Limits, Means};
+use crate::proposers::{Limits, Means, searches};
 use crate::protocol::StartOptions;
 use crate::{RunnerError, paths};
 
@@ -203,7 +203,7 @@ impl Engine {
                 lab.editable.join(", ")
             )));
         }
-        if Team::names(&options.proposer).iter().any(|name| name.split('+').next() == Some("search")) {
+        if Team::names(&options.proposer).iter().any(|name| searches(name)) {
             Search::space(&files, &lab.space).map_err(|why| {
                 let more = better(&self.host.variables).map(|more| format!(". {more}")).unwrap_or_default();
                 refuse(format!("{why}{more}"))

@@ -54,9 +54,16 @@ pub use lookup::{Lookup, NoLookup};
 pub use novelty::Outline;
 pub use vetoes::Vetoes;
 
-/// The names in the name of a loop's proposers: `search,acp:claude` are two.
-pub fn names(proposers: &str) -> Vec<String> {
-    Team::names(proposers)
+/// The models among a loop's proposers, also those that are half of one: of `search,search+openai:m` it is `openai:m`.
+pub fn models(proposers: &str) -> Vec<String> {
+    let names = Team::names(proposers).into_iter();
+    let names = names.map(|name| name.strip_prefix(hybrid::PREFIX).map(str::to_owned).unwrap_or(name));
+    names.filter(|name| name.parse::<ModelName>().is_ok()).collect()
+}
+
+/// Whether a proposer searches over constants, alone or with a model.
+pub(crate) fn searches(name: &str) -> bool {
+    name == "search" || name.starts_with(hybrid::PREFIX)
 }
 
 /// Reads a file of a commit; `None` where the commit has no such file.

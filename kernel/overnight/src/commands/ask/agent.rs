@@ -39,11 +39,9 @@ pub(super) fn choose(
     last.ok_or_else(|| Failure::new("no model is set up that could answer").hint(SET_UP))
 }
 
-/// The first model among the proposers of a loop, also where it is one half of a proposer.
+/// The first model among the proposers of a loop.
 fn model_of(proposers: &str) -> Option<String> {
-    let models = runner::proposers::names(proposers).into_iter();
-    let mut models = models.map(|name| name.strip_prefix("search+").map(str::to_owned).unwrap_or(name));
-    models.find(|name| name.parse::<ModelName>().is_ok())
+    runner::proposers::models(proposers).into_iter().next()
 }
 
 /// Whether a loop would know it.
