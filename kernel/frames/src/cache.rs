@@ -15,7 +15,7 @@ use polars::prelude::DataFrame;
 use crate::{Format, read_arrow};
 
 /// Changes when the columns do, so that no version reads another's files.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// The frames of one kind.
 #[derive(Debug)]

@@ -8,20 +8,24 @@ use serde_json::Value;
 
 use crate::columns::{text, time, whole};
 
-/// `at, author, event, experiment, text, detail, id`, in the order of time: `text` is what people wrote or are
-/// told, `detail` all fields of the event as JSON.
-pub(crate) fn frame(entries: &[&Entry], numbers: &HashMap<ExperimentId, u64>) -> PolarsResult<DataFrame> {
+/// `at, author, event, experiment, text, detail, id, peer`, in the order of time: `text` is what people wrote or are
+/// told, `detail` all fields of the event as JSON, `peer` the clone whose experiment it is about, where it is another.
+pub(crate) fn frame(
+    entries: &[&Entry],
+    names: &HashMap<ExperimentId, (u64, Option<String>)>,
+) -> PolarsResult<DataFrame> {
     let ids: Vec<String> = entries.iter().map(|entry| entry.id.to_string()).collect();
     let details: Vec<String> = entries.iter().map(|entry| detail(&entry.event)).collect();
-    let number = |entry: &Entry| entry.event.experiment().and_then(|id| numbers.get(&id).copied());
+    let name = |entry: &Entry| entry.event.experiment().and_then(|id| names.get(&id));
     let columns = vec![
         time("at", entries.iter().map(|entry| entry.at))?,
         text("author", entries.iter().map(|entry| Some(entry.author.as_str()))),
         text("event", entries.iter().map(|entry| Some(entry.event.name()))),
-        whole("experiment", entries.iter().map(|entry| number(entry))),
+        whole("experiment", entries.iter().map(|entry| name(entry).map(|(number, _)| *number))),
         text("text", entries.iter().map(|entry| words(&entry.event))),
         text("detail", details.iter().map(|detail| Some(detail.as_str()))),
         text("id", ids.iter().map(|id| Some(id.as_str()))),
+        text("peer", entries.iter().map(|entry| name(entry).and_then(|(_, peer)| peer.as_deref()))),
     ];
     DataFrame::new(entries.len(), columns)
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use lab::{Experiment, ExperimentId, Record};
+use lab::{Experiment, ExperimentId, Peers, Record};
 use polars::prelude::{DataFrame, PolarsResult};
 
 use crate::columns::{flag, float, free, text, time, whole};
@@ -10,8 +10,8 @@ use crate::columns::{flag, float, free, text, time, whole};
 /// One row for each experiment, in their order: the fields of its record as it is now, then each summary value.
 ///
 /// A summary value whose name is taken (`seconds`, `status`, …) is in the column with the suffix `_`. The
-/// metric's own name is always among them, where any experiment has a value.
-pub(crate) fn frame(experiments: &[Experiment]) -> PolarsResult<DataFrame> {
+/// metric's own name is always among them, where any experiment has a value. `peer` is null for those of this clone.
+pub(crate) fn frame(experiments: &[Experiment], peers: &Peers) -> PolarsResult<DataFrame> {
     let records = || experiments.iter().map(|experiment| &experiment.record);
     let ids: Vec<String> = records().map(|r| r.id.to_string()).collect();
     let notes: Vec<String> = experiments.iter().map(|e| e.notes.join("\n")).collect();
@@ -42,6 +42,7 @@ pub(crate) fn frame(experiments: &[Experiment]) -> PolarsResult<DataFrame> {
         text("program", records().map(|r| Some(r.program.as_str()))),
         text("rule", records().map(|r| Some(r.rule.as_str()))),
         text("writer", records().map(|r| Some(r.writer.as_str()))),
+        text("peer", records().map(|r| peers.name(&r.writer))),
         text("tag", records().map(|r| Some(r.tag.as_str()))),
         float("usd", records().map(|r| Some(r.cost.usd))),
         whole("input_tokens", records().map(|r| Some(r.cost.input_tokens))),
@@ -58,14 +59,28 @@ pub(crate) fn frame(experiments: &[Experiment]) -> PolarsResult<DataFrame> {
     DataFrame::new(experiments.len(), columns)
 }
 
-/// The id and the number of each.
-pub(crate) fn numbers(frame: &DataFrame) -> PolarsResult<Vec<(ExperimentId, u64)>> {
+/// An experiment in the ledger, as queries know it.
+#[derive(Clone, Debug)]
+pub(crate) struct Named {
+    pub(crate) id: ExperimentId,
+    pub(crate) number: u64,
+    /// The clone that it is from; `None` for this one.
+    pub(crate) peer: Option<String>,
+}
+
+/// What each is called.
+pub(crate) fn names(frame: &DataFrame) -> PolarsResult<Vec<Named>> {
     let ids = frame.column("id")?.str()?.iter();
     let numbers = frame.column("number")?.i64()?.iter();
-    Ok(ids
-        .zip(numbers)
-        .filter_map(|(id, number)| Some((id?.parse().ok()?, u64::try_from(number?).ok()?)))
-        .collect())
+    let peers = frame.column("peer")?.str()?.iter();
+    let named = ids.zip(numbers).zip(peers).filter_map(|((id, number), peer)| {
+        Some(Named {
+            id: id?.parse().ok()?,
+            number: u64::try_from(number?).ok()?,
+            peer: peer.map(str::to_owned),
+        })
+    });
+    Ok(named.collect())
 }
 
 /// The names of the summary values, the metric first.

@@ -45,13 +45,13 @@ pub use error::FramesError;
 pub use file::{Format, read_arrow};
 pub use journal::LiveRun;
 pub use json::{experiments_json, metrics_json, rows_json};
-use lab::{CommitId, Entry, Experiment, ExperimentId, RunId, Tag, metrics::Row};
+use lab::{CommitId, Entry, Experiment, ExperimentId, Peers, RunId, Tag, metrics::Row};
 use ledger::Ledger;
 pub use polars::prelude::{DataFrame, PolarsResult};
 pub use sql::TABLES;
 pub use values::{curve, numbers, words};
 
-use crate::{cache::Cache, error::making, journal::Journal, metrics::Steps, tail::Tail};
+use crate::{cache::Cache, error::making, experiments::Named, journal::Journal, metrics::Steps, tail::Tail};
 
 /// So many experiments' metrics take longer to read one by one than all of them to write again.
 const WORTH_KEEPING: usize = 100;
@@ -59,8 +59,10 @@ const WORTH_KEEPING: usize = 100;
 /// Which experiments' metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Which {
-    /// Those of the experiment with this number, recorded or in progress.
+    /// Those of this clone's experiment with this number, recorded or in progress.
     Number(u64),
+    /// Those of an experiment in the ledger, and its number: any clone's.
+    Recorded(ExperimentId, u64),
     /// Those of the runs that are not in the ledger yet.
     Running,
     /// Those of every experiment and of the runs in progress.
@@ -159,7 +161,8 @@ impl Frames {
         let frame = if let Some(frame) = kept {
             frame
         } else {
-            let frame = experiments::frame(&self.list(tag)?).map_err(making("experiments"))?;
+            let frame =
+                experiments::frame(&self.list(tag)?, &self.peers(tag)?).map_err(making("experiments"))?;
             if let Some(tip) = &tip {
                 self.cache.write(tag, tip, &frame);
             }
@@ -172,22 +175,24 @@ impl Frames {
     /// The table `runs`: one row for each execution, those in progress among them.
     pub fn runs(&mut self, tag: &Tag) -> Result<DataFrame, FramesError> {
         let live = self.live(tag)?;
-        runs::frame(&self.list(tag)?, &live).map_err(making("runs"))
+        runs::frame(&self.list(tag)?, &live, &self.peers(tag)?).map_err(making("runs"))
     }
 
     /// The table `events`: those of the ledger and of the journal, each once, in the order of time.
     pub fn events(&mut self, tag: &Tag) -> Result<DataFrame, FramesError> {
         self.journal.look();
-        let list = self.list(tag)?;
-        let mut numbers = self.journal.numbers().clone();
-        numbers.extend(list.iter().map(|e| (e.record.id, e.record.number)));
+        let (list, peers) = (self.list(tag)?, self.peers(tag)?);
+        let reserved = self.journal.numbers().iter().map(|(id, number)| (*id, (*number, None)));
+        let recorded = list.iter().map(|e| &e.record);
+        let recorded = recorded.map(|r| (r.id, (r.number, peers.name(&r.writer).map(str::to_owned))));
+        let names = reserved.chain(recorded).collect();
         let lasting = self.ledger.events(tag)?;
         let journal = self.journal.entries().iter().filter(|entry| entry.tag == *tag);
         let mut seen = HashSet::new();
         let mut entries: Vec<&Entry> =
             lasting.iter().chain(journal).filter(|entry| seen.insert(entry.id)).collect();
         entries.sort_by_key(|entry| (entry.at, entry.id));
-        events::frame(&entries, &numbers).map_err(making("events"))
+        events::frame(&entries, &names).map_err(making("events"))
     }
 
     /// The table `metrics`: one row for each step that was reported, by the runs in progress up to this moment.
@@ -195,6 +200,7 @@ impl Frames {
         let live = self.live(tag)?;
         match which {
             Which::Number(number) => self.metrics_of(tag, number, &live),
+            Which::Recorded(id, number) => recorded(&self.ledger, tag, id, number),
             Which::Running => {
                 let frames = live.iter().map(|run| self.live_metrics(run)).collect::<Result<Vec<_>, _>>()?;
                 metrics::stack(frames).map_err(making("metrics"))
@@ -239,7 +245,7 @@ impl Frames {
     /// The runs whose experiments are not in the ledger yet: in progress, or about to be judged.
     pub fn live(&mut self, tag: &Tag) -> Result<Vec<LiveRun>, FramesError> {
         self.journal.look();
-        let recorded: HashSet<ExperimentId> = self.numbers(tag)?.into_iter().map(|(id, _)| id).collect();
+        let recorded: HashSet<ExperimentId> = self.names(tag)?.into_iter().map(|named| named.id).collect();
         let runs =
             self.journal.runs().iter().filter(|run| run.tag == *tag && !recorded.contains(&run.experiment));
         let live: Vec<LiveRun> = runs.cloned().collect();
@@ -258,14 +264,14 @@ impl Frames {
     }
 
     fn metrics_of(&mut self, tag: &Tag, number: u64, live: &[LiveRun]) -> Result<DataFrame, FramesError> {
-        let known = self.numbers(tag)?;
-        if let Some((id, _)) = known.iter().find(|(_, known)| *known == number) {
-            return recorded(&self.ledger, tag, *id, number);
+        let known: Vec<Named> = self.names(tag)?.into_iter().filter(|named| named.peer.is_none()).collect();
+        if let Some(named) = known.iter().find(|named| named.number == number) {
+            return recorded(&self.ledger, tag, named.id, number);
         }
         let its: Vec<&LiveRun> = live.iter().filter(|run| run.number == Some(number)).collect();
         if its.is_empty() {
             let numbers =
-                || known.iter().map(|(_, number)| *number).chain(live.iter().filter_map(|run| run.number));
+                || known.iter().map(|named| named.number).chain(live.iter().filter_map(|run| run.number));
             let known = numbers().min().zip(numbers().max());
             return Err(FramesError::UnknownExperiment { number, tag: tag.clone(), known });
         }
@@ -281,19 +287,24 @@ impl Frames {
     }
 
     fn recorded_metrics(&mut self, tag: &Tag) -> Result<DataFrame, FramesError> {
-        let mut new = self.numbers(tag)?;
+        let mut new = self.names(tag)?;
         let known = self.tags.entry(tag.clone()).or_default().metrics.take();
         let (mut seen, known) = known.or_else(|| self.cache.read_metrics(tag)).unwrap_or_default();
-        new.retain(|(id, _)| !seen.contains(id));
+        new.retain(|named| !seen.contains(&named.id));
         let mut frames = vec![known];
-        for (id, number) in &new {
-            match recorded(&self.ledger, tag, *id, *number) {
+        for Named { id, number, peer } in &new {
+            let frame = recorded(&self.ledger, tag, *id, *number);
+            let frame = frame.and_then(|frame| match peer {
+                Some(peer) => metrics::of_peer(frame, peer).map_err(making("metrics")),
+                None => Ok(frame),
+            });
+            match frame {
                 Ok(frame) => frames.push(frame),
                 // One spoilt file must not take the table away.
                 Err(error) => tracing::warn!(number, %error, "metrics passed over"),
             }
         }
-        seen.extend(new.iter().map(|(id, _)| *id));
+        seen.extend(new.iter().map(|named| named.id));
         let all = metrics::stack(frames).map_err(making("metrics"))?;
         if new.len() >= WORTH_KEEPING {
             self.cache.write_metrics(tag, &seen, &all);
@@ -302,9 +313,15 @@ impl Frames {
         Ok(all)
     }
 
-    /// The experiments in the ledger, and the number of each; from the table, which is read sooner than the records.
-    fn numbers(&mut self, tag: &Tag) -> Result<Vec<(ExperimentId, u64)>, FramesError> {
-        experiments::numbers(&self.experiments(tag)?).map_err(making("experiments"))
+    /// What the experiments in the ledger are called; from the table, which is read sooner than the records.
+    fn names(&mut self, tag: &Tag) -> Result<Vec<Named>, FramesError> {
+        experiments::names(&self.experiments(tag)?).map_err(making("experiments"))
+    }
+
+    /// The clones that the ledger is from.
+    fn peers(&mut self, tag: &Tag) -> Result<Peers, FramesError> {
+        let own = self.ledger.writer()?;
+        Ok(Peers::of(self.list(tag)?.iter().map(|experiment| &experiment.record), Some(&own)))
     }
 }
 

@@ -113,6 +113,21 @@ pub(crate) fn from_parquet(number: u64, file: Vec<u8>) -> PolarsResult<DataFrame
     keyed(Some(number), 0, &ParquetReader::new(Cursor::new(file)).finish()?)
 }
 
+/// The same with the clone that it is from. It stands only where it is another: metrics have many rows.
+pub(crate) fn of_peer(frame: DataFrame, peer: &str) -> PolarsResult<DataFrame> {
+    let mut columns = frame.columns().to_vec();
+    let name = free("peer", &mut columns.iter().map(|column| column.name().to_string()).collect());
+    columns.insert(
+        2,
+        Column::new_scalar(
+            name.into(),
+            Scalar::from(polars::prelude::PlSmallStr::from(peer)),
+            frame.height(),
+        ),
+    );
+    DataFrame::new(frame.height(), columns)
+}
+
 /// One frame below the other; a metric that a run lacks is null there.
 pub(crate) fn stack(mut frames: Vec<DataFrame>) -> PolarsResult<DataFrame> {
     frames.retain(|frame| frame.height() > 0);

@@ -1,6 +1,6 @@
 //! The table `runs`: one row for each execution, those in progress among them.
 
-use lab::{Experiment, Seconds};
+use lab::{Experiment, Peers, Seconds};
 use polars::prelude::{DataFrame, PolarsResult};
 
 use crate::{
@@ -16,10 +16,11 @@ struct Row<'a> {
     value: Option<f64>,
     seconds: Option<Seconds>,
     exit: &'a str,
+    peer: Option<&'a str>,
 }
 
-/// `experiment, run, id, seed, value, seconds, exit`; the exit of a run in progress is `running`.
-pub(crate) fn frame(experiments: &[Experiment], live: &[LiveRun]) -> PolarsResult<DataFrame> {
+/// `experiment, run, id, seed, value, seconds, exit, peer`; the exit of a run in progress is `running`.
+pub(crate) fn frame(experiments: &[Experiment], live: &[LiveRun], peers: &Peers) -> PolarsResult<DataFrame> {
     let recorded = experiments.iter().flat_map(|e| {
         e.record.runs.iter().enumerate().map(|(i, run)| Row {
             number: Some(e.record.number),
@@ -29,6 +30,7 @@ pub(crate) fn frame(experiments: &[Experiment], live: &[LiveRun]) -> PolarsResul
             value: run.value,
             seconds: Some(run.seconds),
             exit: &run.exit,
+            peer: peers.name(&e.record.writer),
         })
     });
     let live = live.iter().map(|run| Row {
@@ -39,6 +41,7 @@ pub(crate) fn frame(experiments: &[Experiment], live: &[LiveRun]) -> PolarsResul
         value: run.value,
         seconds: run.seconds,
         exit: run.exit.as_deref().unwrap_or("running"),
+        peer: None,
     });
     let rows: Vec<Row> = recorded.chain(live).collect();
     let columns = vec![
@@ -49,6 +52,7 @@ pub(crate) fn frame(experiments: &[Experiment], live: &[LiveRun]) -> PolarsResul
         float("value", rows.iter().map(|row| row.value)),
         float("seconds", rows.iter().map(|row| row.seconds.map(|seconds| seconds.0))),
         text("exit", rows.iter().map(|row| Some(row.exit))),
+        text("peer", rows.iter().map(|row| row.peer)),
     ];
     DataFrame::new(rows.len(), columns)
 }

@@ -45,17 +45,17 @@ impl Experiment {
     }
 }
 
-/// The best of what was kept in the current epoch, which is that of the last baseline; `experiments`
-/// are in the order of their numbers.
+/// The best of what was kept in the current epoch, which is that of the last baseline, by the clone that made it:
+/// another clone's claim counts here once it was run again. `experiments` are in the order of the ledger.
 pub fn best(experiments: &[Experiment]) -> Option<&Experiment> {
     let baseline = experiments.iter().rfind(|experiment| experiment.record.baseline);
-    let epoch = &baseline.or(experiments.last())?.record.epoch;
+    let Record { epoch, writer, .. } = &baseline.or(experiments.last())?.record;
     let mut best: Option<(&Experiment, f64)> = None;
-    for experiment in
-        experiments.iter().filter(|e| e.record.status == Status::Keep && e.record.epoch == *epoch)
-    {
-        let Some(value) = experiment.record.value.filter(|value| value.is_finite()) else { continue };
-        if best.is_none_or(|(_, so_far)| experiment.record.direction.better(value, so_far)) {
+    let its =
+        experiments.iter().map(|e| (e, &e.record)).filter(|(_, r)| r.epoch == *epoch && r.writer == *writer);
+    for (experiment, record) in its.filter(|(_, record)| record.status == Status::Keep) {
+        let Some(value) = record.value.filter(|value| value.is_finite()) else { continue };
+        if best.is_none_or(|(_, so_far)| record.direction.better(value, so_far)) {
             best = Some((experiment, value));
         }
     }

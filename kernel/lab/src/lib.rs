@@ -28,6 +28,7 @@ pub mod value;
 
 mod editable;
 mod error;
+mod peers;
 mod program;
 
 pub use editable::{Editable, RECORDS};
@@ -37,6 +38,7 @@ pub use experiment::Experiment;
 pub use id::{CommitId, Epoch, EventId, ExperimentId, MetricName, RunId, Seconds, Tag};
 pub use judgement::{Claim, Judgement, Status};
 pub use metrics::Metrics;
+pub use peers::Peers;
 pub use record::{Cost, Environment, Record, RunRecord};
 pub use said::{Idea, Said};
 pub use settings::{AgentSession, AtBudget, Direction, EpochInputs, Lab};

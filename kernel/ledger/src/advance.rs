@@ -12,9 +12,9 @@ use crate::{
 };
 
 /// Whose commits ours are.
-const NAME: &str = "overnight";
+pub(crate) const NAME: &str = "overnight";
 /// The address of the same.
-const EMAIL: &str = "overnight@localhost";
+pub(crate) const EMAIL: &str = "overnight@localhost";
 
 /// What is to be added to a ledger.
 pub(crate) struct Step<'a> {

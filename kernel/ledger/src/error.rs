@@ -120,6 +120,49 @@ pub enum LedgerError {
         /// Why.
         source: std::io::Error,
     },
+    /// Two clones gave the same number to different experiments: one is a copy of the other.
+    #[error("both ledgers have an experiment {number} of the clone {writer}, and they are not the same")]
+    Copied {
+        /// The clone's id.
+        writer: String,
+        /// The number.
+        number: u64,
+    },
+    /// There is no such remote.
+    #[error("{}", no_remote(.named.as_deref()))]
+    NoRemote {
+        /// What was asked for.
+        named: Option<String>,
+        /// The remotes that there are.
+        known: Vec<String>,
+    },
+    /// There is nothing of that line of research.
+    #[error("{} has no ledger `{tag}`", .remote.as_deref().unwrap_or("this repository"))]
+    NoLedger {
+        /// The line of research.
+        tag: Tag,
+        /// The remote; `None` for this repository.
+        remote: Option<String>,
+    },
+    /// Talking to a remote failed.
+    #[error("{remote} cannot be reached, or refused: {said}")]
+    Remote {
+        /// The remote.
+        remote: String,
+        /// What git said.
+        said: String,
+    },
+    /// Others were faster each time.
+    #[error("{remote} moved each of the {tries} times that something was sent")]
+    Moving {
+        /// The remote.
+        remote: String,
+        /// How often it was tried.
+        tries: u32,
+    },
+    /// Somebody ended it.
+    #[error("interrupted")]
+    Interrupted,
     /// `results.tsv` is not one.
     #[error("this is not a results.tsv: {0}")]
     Tsv(String),
@@ -165,11 +208,36 @@ impl LedgerError {
             Self::NoGit(_) => "Install git 2.20 or newer and see that it is on the PATH.".to_owned(),
             Self::Command { .. } => "The same command in a terminal may tell more.".to_owned(),
             Self::File { path, .. } => format!("Check that {} can be read and written.", path.display()),
+            Self::Copied { .. } => {
+                "One of the two clones is a copy of the other with its .git/overnight, and both went on. To read \
+                 theirs beside yours, merge it as another line of research: `--tag THEIRS --into NAME`. From now on \
+                 a copy gets a name of its own."
+                    .to_owned()
+            }
+            Self::NoRemote { known, named } if known.is_empty() && named.is_none() => {
+                "Add one: git remote add origin URL. Or name an address or a folder.".to_owned()
+            }
+            Self::NoRemote { known, .. } if known.is_empty() => "Name an address or a folder.".to_owned(),
+            Self::NoRemote { known, .. } => format!("There are: {}. Or name an address or a folder.", known.join(", ")),
+            Self::NoLedger { remote: Some(_), .. } => "Whoever has it sends it there by `overnight share`.".to_owned(),
+            Self::NoLedger { .. } => "`overnight loop start` begins one.".to_owned(),
+            Self::Remote { .. } => {
+                "Git itself has to reach it: try `git ls-remote` with the same remote in a terminal.".to_owned()
+            }
+            Self::Moving { .. } => "Try again in a moment; what was merged meanwhile stays.".to_owned(),
+            Self::Interrupted => "Nothing is half sent: git moves a ref once everything is there.".to_owned(),
             Self::Tsv(_) => {
                 "Its first line is `commit`, a metric, `memory_gb`, `status`, `description`, with tabs between.".to_owned()
             }
             Self::Git(_) => "`git fsck` tells whether the repository is whole.".to_owned(),
         }
+    }
+}
+
+fn no_remote(named: Option<&str>) -> String {
+    match named {
+        Some(named) => format!("`{named}` is neither a remote of this repository nor the address of one"),
+        None => "it is not clear which remote is meant".to_owned(),
     }
 }
 

@@ -54,24 +54,31 @@ impl Git {
         self
     }
 
-    /// Runs it to its end and gives what it printed, without the last line feed.
-    pub(crate) fn run<S: AsRef<OsStr>>(
-        &self,
-        arguments: impl IntoIterator<Item = S>,
-    ) -> Result<String, LedgerError> {
-        let arguments: Vec<OsString> = arguments.into_iter().map(|a| a.as_ref().to_owned()).collect();
+    /// The command without its arguments, with everything around it set.
+    pub(crate) fn command(&self) -> Command {
         let mut command = Command::new("git");
-        command.current_dir(&self.folder).stdin(Stdio::null());
+        command.current_dir(&self.folder);
         for name in ELSEWHERE {
             command.env_remove(name);
         }
-        command.env("LC_ALL", "C").env("GIT_TERMINAL_PROMPT", "0").env("GIT_OPTIONAL_LOCKS", "0");
+        command.env("LC_ALL", "C").env("GIT_OPTIONAL_LOCKS", "0");
         if let Some(index) = &self.index {
             command.env("GIT_INDEX_FILE", index);
         }
         for setting in SETTINGS {
             command.args(["-c", setting]);
         }
+        command
+    }
+
+    /// Runs it to its end and gives what it printed, without the last line feed.
+    pub(crate) fn run<S: AsRef<OsStr>>(
+        &self,
+        arguments: impl IntoIterator<Item = S>,
+    ) -> Result<String, LedgerError> {
+        let arguments: Vec<OsString> = arguments.into_iter().map(|a| a.as_ref().to_owned()).collect();
+        let mut command = self.command();
+        command.stdin(Stdio::null()).env("GIT_TERMINAL_PROMPT", "0");
         let output = command.args(&arguments).output().map_err(LedgerError::NoGit)?;
         if output.status.success() {
             let text = String::from_utf8_lossy(&output.stdout);

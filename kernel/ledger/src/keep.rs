@@ -113,7 +113,7 @@ impl Ledger {
     }
 
     /// The worktree that has a branch checked out, or is in the middle of rebasing it.
-    fn checked_out(&self, branch: &str) -> Option<PathBuf> {
+    pub(crate) fn checked_out(&self, branch: &str) -> Option<PathBuf> {
         let common = self.repo.commondir();
         let main = common.parent().map_or_else(|| common.to_owned(), Path::to_owned);
         let linked = fs::read_dir(common.join("worktrees")).into_iter().flatten().flatten().map(|entry| {

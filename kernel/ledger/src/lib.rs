@@ -22,6 +22,7 @@
 //! |---|---|
 //! | `refs/overnight/ledger/<tag>` | the ledger: each append is one commit, whose parents are the previous one and the candidate |
 //! | `refs/overnight/best/<tag>` | the best candidate |
+//! | `refs/overnight/remote/<remote>/ledger/<tag>` | a remote's ledger, as it was when it was last seen |
 //! | `refs/heads/autoresearch/<tag>` | the same for people, unless it is checked out or was moved by somebody |
 //!
 //! The tree of a ledger commit:
@@ -40,6 +41,7 @@ mod advance;
 mod append;
 mod branch;
 mod candidate;
+mod check;
 mod error;
 mod git;
 mod keep;
@@ -49,22 +51,28 @@ mod metrics_file;
 mod open;
 mod read;
 mod refs;
+mod remote;
 mod snapshot;
 mod sync;
+mod transport;
 mod tree;
 mod tsv;
 mod walk;
 mod worktree;
+mod writer;
 
 #[cfg(test)]
 mod testing;
 
 pub use candidate::Edit;
+pub use check::Contents;
 pub use error::LedgerError;
 pub use keep::BranchMoved;
 pub use metrics_file::{decode as decode_metrics, encode as encode_metrics};
 pub use open::Ledger;
+pub use remote::{Merged, Remote, Sent, ShareOptions};
 pub use snapshot::Snapshot;
+pub use transport::{Transport, redacted};
 pub use tsv::Imported;
 pub use walk::Changes;
 

@@ -1,11 +1,11 @@
 //! Merges the ledger of another machine: the union of both.
 
-use git2::{ObjectType, Oid, Tree};
+use git2::{Commit, ObjectType, Oid, Signature, Time, Tree};
 use lab::{CommitId, Tag};
 
 use crate::{
     Ledger, LedgerError,
-    advance::{check_schema, signature},
+    advance::{EMAIL, NAME, check_schema},
     open::commit_id,
     refs::ledger_ref,
 };
@@ -14,9 +14,11 @@ impl Ledger {
     /// Adds everything of the ledger commit `other`, fetched from another machine, to the ledger of
     /// `tag`, by a commit with both as parents. Nothing is renumbered: writers never share a path.
     ///
+    /// Both machines make the same commit of the same two, so that they are done once each has the other's.
+    ///
     /// # Errors
     /// Where the two have something different at the same path, which happens if a clone was copied
-    /// with its state and both went on.
+    /// with its state and both went on; see [`LedgerError::Copied`].
     pub fn merge(&self, tag: &Tag, other: &CommitId) -> Result<CommitId, LedgerError> {
         let theirs = self.commit(other)?;
         check_schema(&self.repo, tag, &theirs.tree()?)?;
@@ -28,15 +30,21 @@ impl Ledger {
             if self.repo.graph_descendant_of(theirs.id(), tip)? {
                 return Ok(Some(theirs.id()));
             }
-            let ours = self.repo.find_commit(tip)?;
-            let tree = self.union(&ours.tree()?, &theirs.tree()?, "")?;
-            let us = signature()?;
-            let message = format!("merge the ledger {}\n", theirs.id());
-            let tree = self.repo.find_tree(tree)?;
-            let commit = self.repo.commit(None, &us, &us, &message, &tree, &[&ours, &theirs]);
-            commit.map(Some).map_err(|e| self.on_write(e))
+            self.merged(&self.repo.find_commit(tip)?, &theirs).map(Some)
         })?;
         Ok(moved.map_or_else(|| other.clone(), commit_id))
+    }
+
+    /// The commit that two ledgers become. It does not depend on which of them is ours, nor on the clock.
+    fn merged(&self, ours: &Commit<'_>, theirs: &Commit<'_>) -> Result<Oid, LedgerError> {
+        let mut both = [ours, theirs];
+        both.sort_by_key(|commit| commit.id());
+        let [a, b] = both;
+        let tree = self.repo.find_tree(self.union(&a.tree()?, &b.tree()?, "")?)?;
+        let time = Time::new(a.time().seconds().max(b.time().seconds()), 0);
+        let us = Signature::new(NAME, EMAIL, &time)?;
+        let message = format!("merge the ledgers {} and {}\n", a.id(), b.id());
+        self.repo.commit(None, &us, &us, &message, &tree, &[a, b]).map_err(|e| self.on_write(e))
     }
 
     fn union(&self, ours: &Tree<'_>, theirs: &Tree<'_>, prefix: &str) -> Result<Oid, LedgerError> {
@@ -49,8 +57,7 @@ impl Ledger {
                 Some(both) => {
                     let path = format!("{prefix}{}", String::from_utf8_lossy(name));
                     if [both.kind(), entry.kind()] != [Some(ObjectType::Tree); 2] {
-                        let reason = "the two ledgers have different things there".to_owned();
-                        return Err(LedgerError::Malformed { what: path, reason });
+                        return Err(differ(path));
                     }
                     let (a, b) = (self.repo.find_tree(both.id())?, self.repo.find_tree(entry.id())?);
                     self.union(&a, &b, &format!("{path}/"))?
@@ -62,10 +69,22 @@ impl Ledger {
     }
 }
 
+/// What is wrong where two ledgers have different things at `path`.
+fn differ(path: String) -> LedgerError {
+    let parts: Vec<&str> = path.split('/').collect();
+    if let ["experiments", writer, a, b, c, _] = parts[..]
+        && let [Ok(a), Ok(b), Ok(c)] = [a, b, c].map(str::parse::<u64>)
+    {
+        return LedgerError::Copied { writer: writer.to_owned(), number: (a * 100 + b) * 100 + c };
+    }
+    LedgerError::Malformed { what: path, reason: "the two ledgers have different things there".to_owned() }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use lab::Event;
+    use lab::{Entry, Event};
+    use proptest::prelude::*;
 
     use super::*;
     use crate::testing::{Lab, append, entry, git, record};
@@ -101,7 +120,7 @@ mod tests {
             .iter()
             .map(|e| (e.record.writer == own, e.record.number))
             .collect();
-        assert_eq!(shown, [(true, 0), (true, 1), (false, 0), (false, 1), (false, 2)]);
+        assert_eq!(shown, [(false, 0), (false, 1), (false, 2), (true, 0), (true, 1)]);
         assert_eq!(ours.events(&tag).unwrap().len(), 1);
         assert_eq!(ours.next_number(&tag).unwrap(), 2);
         assert_eq!(lab.git(&format!("log -1 --format=%p {merged}")).split(' ').count(), 2);
@@ -118,7 +137,69 @@ mod tests {
         append(&ledger, &other);
         let other = ledger.tip(&other.tag).unwrap().unwrap();
         let before = ledger.tip(&tag).unwrap();
-        assert!(matches!(ledger.merge(&tag, &other), Err(LedgerError::Malformed { .. })));
+        let refused = ledger.merge(&tag, &other).unwrap_err();
+        assert!(matches!(&refused, LedgerError::Copied { number: 0, .. }), "{refused}");
         assert_eq!(ledger.tip(&tag).unwrap(), before);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+
+        /// Each clone does something, or takes in what another has so far; in the end all have everything.
+        #[test]
+        fn ledgers_become_the_same_whoever_merges_whom_and_when(
+            steps in prop::collection::vec((0_usize..3, 0_usize..5), 1..24)
+        ) {
+            let lab = Lab::new();
+            let ledger = lab.ledger();
+            let tags = ["a", "b", "c"].map(Tag::new);
+            let mut made = [0_u64; 3];
+            for (clone, step) in steps {
+                let tag = &tags[clone];
+                match step {
+                    0..3 if step == clone => {
+                        let noted = Event::Steered { text: "wider".to_owned(), cell: None };
+                        ledger.append_event(&Entry { tag: tag.clone(), ..entry(noted, 1_790_000_000) }).unwrap();
+                    }
+                    0..3 => {
+                        if let Some(other) = ledger.tip(&tags[step]).unwrap() {
+                            ledger.merge(tag, &other).unwrap();
+                        }
+                    }
+                    _ => {
+                        let mut done = record(&ledger, made[clone]);
+                        (done.writer, done.tag) = (format!("writer{clone}"), tag.clone());
+                        append(&ledger, &done);
+                        made[clone] += 1;
+                    }
+                }
+            }
+            let tips: Vec<CommitId> = tags.iter().filter_map(|tag| ledger.tip(tag).unwrap()).collect();
+            let mut trees = Vec::new();
+            for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+                let all = Tag::new(format!("all{order:?}").replace(['[', ']', ',', ' '], ""));
+                for tip in order.iter().filter_map(|at| tips.get(*at)) {
+                    ledger.merge(&all, tip).unwrap();
+                    ledger.merge(&all, tip).unwrap();
+                }
+                // (a + b) + c is a + (b + c).
+                let whole = ledger.tip(&all).unwrap();
+                trees.extend(whole.clone().map(|whole| ledger.commit(&whole).unwrap().tree_id()));
+                prop_assert_eq!(ledger.experiments(&all).unwrap().len() as u64, made.iter().sum::<u64>());
+                let Some(whole) = whole else { continue };
+                let merged = ledger.merge(&all, &whole).unwrap();
+                prop_assert_eq!(merged, whole, "merging oneself changes nothing");
+            }
+            prop_assert!(trees.windows(2).all(|pair| pair[0] == pair[1]), "{:?}", trees);
+            // Two that merge each other at once are done.
+            if let [a, b, ..] = &tips[..] {
+                let (x, y) = (Tag::new("x"), Tag::new("y"));
+                for (tag, first, second) in [(&x, a, b), (&y, b, a)] {
+                    ledger.merge(tag, first).unwrap();
+                    ledger.merge(tag, second).unwrap();
+                }
+                prop_assert_eq!(ledger.tip(&x).unwrap(), ledger.tip(&y).unwrap());
+            }
+        }
     }
 }

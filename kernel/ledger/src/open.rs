@@ -1,10 +1,9 @@
 //! Finds a lab's repository, or says why it cannot be used.
 
 use std::{
-    cell::RefCell,
+    cell::{OnceCell, RefCell},
     collections::HashMap,
     fs,
-    io::Write,
     path::{Path, PathBuf},
 };
 
@@ -28,6 +27,8 @@ pub struct Ledger {
     pub(crate) repo: Repository,
     root: PathBuf,
     state: PathBuf,
+    /// The id of this clone, once it was asked for.
+    pub(crate) writer: OnceCell<String>,
     /// What was read of each ledger so far.
     pub(crate) cache: RefCell<HashMap<Tag, Cached>>,
     /// The editable blobs of candidates that were compared before.
@@ -64,8 +65,8 @@ impl Ledger {
         }
         let state = repo.commondir().join("overnight");
         make_private(&state)?;
-        let (cache, fingerprints) = Default::default();
-        Ok(Self { repo, root, state, cache, fingerprints })
+        let (writer, cache, fingerprints) = Default::default();
+        Ok(Self { repo, root, state, writer, cache, fingerprints })
     }
 
     /// The root of the researcher's working tree.
@@ -89,28 +90,6 @@ impl Ledger {
             .map(|n| n.trim().to_owned())
             .filter(|n| !n.is_empty())
             .unwrap_or_else(|| "researcher".to_owned())
-    }
-
-    /// The id of this clone, under which it reserves numbers. Made once, kept in `state_dir()/writer`.
-    pub fn writer(&self) -> Result<String, LedgerError> {
-        let path = self.state.join("writer");
-        if !path.exists() {
-            let mut file = tempfile::NamedTempFile::new_in(&self.state).map_err(|e| on_file(e, &path))?;
-            let id = uuid::Uuid::new_v4().simple().to_string();
-            file.write_all(&id.as_bytes()[..12])
-                .and_then(|()| file.as_file().sync_all())
-                .map_err(|e| on_file(e, &path))?;
-            // Whoever comes first names the clone; the others read it.
-            if let Err(e) = file.persist_noclobber(&path)
-                && !path.exists()
-            {
-                return Err(on_file(e.error, &path));
-            }
-        }
-        let id = fs::read_to_string(&path).map_err(|e| on_file(e, &path))?;
-        let id = id.trim();
-        check_writer(id)?;
-        Ok(id.to_owned())
     }
 
     /// The commit that the researcher's HEAD is at.
@@ -244,18 +223,6 @@ mod tests {
             fs::canonicalize(lab.root().join(".git/overnight")).unwrap()
         );
         assert_eq!(ledger.writer().unwrap(), lab.ledger().writer().unwrap());
-    }
-
-    #[test]
-    fn the_writer_is_the_same_for_all_who_ask_at_once() {
-        let lab = Lab::new();
-        let asked: Vec<_> = (0..8)
-            .map(|_| lab.ledger())
-            .map(|ledger| std::thread::spawn(move || ledger.writer().unwrap()))
-            .map(|thread| thread.join().unwrap())
-            .collect();
-        assert_eq!(asked[0].len(), 12);
-        assert!(asked.iter().all(|writer| *writer == asked[0]));
     }
 
     #[test]

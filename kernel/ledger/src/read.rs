@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use git2::Oid;
+use jiff::Timestamp;
 use lab::{CommitId, Entry, Epoch, EventId, Experiment, ExperimentId, Lab, Metrics, Record, Tag};
 
 use crate::{
@@ -40,8 +41,8 @@ impl Cached {
 }
 
 impl Ledger {
-    /// Every experiment as it is now, its events folded in: this clone's in the order of their numbers,
-    /// then those of other writers.
+    /// Every experiment as it is now, its events folded in: those of other clones in the order of time, then this
+    /// clone's in the order of their numbers.
     pub fn experiments(&self, tag: &Tag) -> Result<Vec<Experiment>, LedgerError> {
         let own = self.writer()?;
         self.with(tag, |cached| {
@@ -118,7 +119,8 @@ impl Ledger {
         Ok(String::from_utf8_lossy(blob.content()).into_owned())
     }
 
-    /// The number of the first experiment of `epoch` whose candidate has the same editable files.
+    /// The number of this clone's first experiment of `epoch` whose candidate has the same editable files. What another
+    /// clone has tried may be run again: that is how its claim becomes one here.
     pub fn duplicate(
         &self,
         tag: &Tag,
@@ -127,13 +129,14 @@ impl Ledger {
         epoch: &Epoch,
     ) -> Result<Option<u64>, LedgerError> {
         let own = self.writer()?;
-        let mut others: Vec<(bool, u64, CommitId)> = self.with(tag, |cached| {
-            let records = cached.records.values().map(|(record, _)| record).filter(|r| r.epoch == *epoch);
-            records.map(|r| (r.writer != own, r.number, r.candidate.clone())).collect()
+        let mut others: Vec<(u64, CommitId)> = self.with(tag, |cached| {
+            let records = cached.records.values().map(|(record, _)| record);
+            let its = records.filter(|r| r.epoch == *epoch && r.writer == own);
+            its.map(|r| (r.number, r.candidate.clone())).collect()
         })?;
         others.sort();
         let wanted = self.fingerprint(candidate, lab)?;
-        for (_, number, other) in others {
+        for (number, other) in others {
             if self.fingerprint(&other, lab)? == wanted {
                 return Ok(Some(number));
             }
@@ -197,9 +200,10 @@ impl Ledger {
     }
 }
 
-/// This clone's first, by number; then the others'.
-fn order<'a>(own: &str, record: &'a Record) -> (bool, &'a str, u64) {
-    (record.writer != own, record.writer.as_str(), record.number)
+/// The others', by time; then this clone's, by number.
+fn order<'a>(own: &str, record: &'a Record) -> (bool, Option<Timestamp>, &'a str, u64) {
+    let own = record.writer == own;
+    (own, (!own).then_some(record.started), record.writer.as_str(), record.number)
 }
 
 #[cfg(test)]
@@ -239,7 +243,7 @@ mod tests {
         append(&ledger, &peer);
         assert_eq!(ledger.next_number(&tag).unwrap(), 1_000_001);
         let numbers: Vec<_> = ledger.experiments(&tag).unwrap().iter().map(|e| e.record.number).collect();
-        assert_eq!(numbers, [0, 3, 99, 12_345, 1_000_000, 2_000_000]);
+        assert_eq!(numbers, [2_000_000, 0, 3, 99, 12_345, 1_000_000]);
     }
 
     #[test]

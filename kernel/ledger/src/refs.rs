@@ -13,9 +13,9 @@ use lab::{CommitId, Tag};
 use crate::{Ledger, LedgerError, open::commit_id};
 
 /// Where ledgers are.
-const LEDGER: &str = "refs/overnight/ledger/";
+pub(crate) const LEDGER: &str = "refs/overnight/ledger/";
 /// Where the best candidates are.
-const BEST: &str = "refs/overnight/best/";
+pub(crate) const BEST: &str = "refs/overnight/best/";
 /// How long a move is tried before it is given up.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long a writer that lost a race waits for its turn before it tries again without.
@@ -52,6 +52,16 @@ impl Ledger {
         }
         tags.sort();
         Ok(tags)
+    }
+
+    /// The line of research whose ledger was written last.
+    pub fn newest_tag(&self) -> Result<Option<Tag>, LedgerError> {
+        let mut newest = None;
+        for tag in self.tags()? {
+            let tip = self.target(&ledger_ref(&tag))?.and_then(|tip| self.repo.find_commit(tip).ok());
+            newest = newest.max(tip.map(|tip| (tip.time().seconds(), tag)));
+        }
+        Ok(newest.map(|(_, tag)| tag))
     }
 
     /// The ledger's newest commit; `None` where nothing was recorded yet. Cheap: ask it before reading.

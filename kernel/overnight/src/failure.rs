@@ -107,11 +107,15 @@ impl From<lab::LabError> for Failure {
 
 impl From<ledger::LedgerError> for Failure {
     fn from(error: ledger::LedgerError) -> Self {
-        use ledger::LedgerError::{Bare, Format, Newer, NoCommitYet, NoRepository, NotYours};
+        use ledger::LedgerError::{
+            Bare, Format, Interrupted, Newer, NoCommitYet, NoRemote, NoRepository, NotYours,
+        };
         let code = match error {
             NoRepository(_) | Bare(_) | NoCommitYet(_) | NotYours(_) | Format { .. } | Newer { .. } => {
                 ExitCode::Lab
             }
+            NoRemote { .. } => ExitCode::Usage,
+            Interrupted => ExitCode::Interrupted,
             _ => ExitCode::Failed,
         };
         Self::new(error.to_string()).hint(error.hint()).code(code)

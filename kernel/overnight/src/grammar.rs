@@ -7,10 +7,12 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use lab::{Seconds, Status, Tag};
 
 mod ask;
+mod exchange;
 pub(crate) mod say;
 mod setup;
 
 pub(crate) use ask::AskArgs;
+pub(crate) use exchange::{ImportArgs, MergeArgs, ShareArgs};
 pub(crate) use setup::{InstallArgs, LabArgs, NewArgs};
 
 /// What a terminal is given.
@@ -190,8 +192,12 @@ pub(crate) enum Command {
     Brief(BriefArgs),
     /// Write the experiments as results.tsv, or the tables as files that pandas, polars and DuckDB read.
     Export(ExportArgs),
-    /// Read experiments from a results.tsv.
+    /// Read experiments from a results.tsv, or from a branch that was made without Overnight.
     Import(ImportArgs),
+    /// Send the experiments to a git remote, with their candidates, metrics and logs.
+    Share(ShareArgs),
+    /// Fetch the experiments of a git remote and add them to the ones here.
+    Merge(MergeArgs),
     /// Write a program.md for this repository.
     New(NewArgs),
     /// Say what is ready here and what is missing.
@@ -317,7 +323,7 @@ pub(crate) struct BriefArgs {
 /// One experiment.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct OneArgs {
-    /// Its number, or `best`, `latest` or `running`.
+    /// Its number, or `best`, `latest` or `running`; another clone's is `ada/17`.
     #[arg(default_value = "best")]
     pub(crate) which: Which,
     #[command(flatten)]
@@ -345,6 +351,9 @@ pub(crate) struct RunArgs {
     /// Change a constant of the best candidate, instead of taking the editable file from the checkout.
     #[arg(long, value_name = "NAME=VALUE", value_parser = parse_assignment)]
     pub(crate) set: Vec<(String, String)>,
+    /// Take the editable files from this experiment instead, such as another clone's: `--from ada/17`.
+    #[arg(long, value_name = "EXPERIMENT", conflicts_with = "set")]
+    pub(crate) from: Option<Which>,
     /// Return at once.
     #[arg(long)]
     pub(crate) detach: bool,
@@ -468,20 +477,13 @@ pub(crate) enum FileFormat {
     Arrow,
 }
 
-/// `import`.
-#[derive(Debug, Clone, Args)]
-pub(crate) struct ImportArgs {
-    /// The results.tsv to read.
-    pub(crate) file: PathBuf,
-    #[command(flatten)]
-    pub(crate) tag: TagArgs,
-}
-
 /// An experiment, as a person names it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Which {
     /// By its number.
     Number(u64),
+    /// By the name of the clone that it is from, and its number there.
+    Peer(String, u64),
     /// The best of the current epoch.
     Best,
     /// The newest that is done.
@@ -498,11 +500,19 @@ impl std::str::FromStr for Which {
             "best" => Ok(Self::Best),
             "latest" => Ok(Self::Latest),
             "running" => Ok(Self::Running),
-            _ => text
-                .trim_start_matches('#')
-                .parse()
-                .map(Self::Number)
-                .map_err(|_| "expected an experiment's number, `best`, `latest` or `running`".to_owned()),
+            _ => {
+                let number = |text: &str| text.trim_start_matches('#').parse::<u64>().ok();
+                let found = match text.rsplit_once('/') {
+                    Some((name, last)) if !name.is_empty() => {
+                        number(last).map(|number| Self::Peer(name.to_owned(), number))
+                    }
+                    _ => number(text).map(Self::Number),
+                };
+                found.ok_or_else(|| {
+                    "expected an experiment's number, `best`, `latest` or `running`, or another clone's as `ada/17`"
+                        .to_owned()
+                })
+            }
         }
     }
 }
@@ -511,6 +521,7 @@ impl std::fmt::Display for Which {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Number(number) => write!(f, "{number}"),
+            Self::Peer(name, number) => write!(f, "{name}/{number}"),
             Self::Best => f.write_str("best"),
             Self::Latest => f.write_str("latest"),
             Self::Running => f.write_str("running"),

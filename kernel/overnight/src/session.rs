@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 
 use frames::Frames;
-use lab::{Experiment, Lab, Tag};
+use lab::{Experiment, Lab, Peers, Tag};
 use ledger::Ledger;
 use runner::Paths;
 use sha2::{Digest, Sha256};
@@ -82,23 +82,29 @@ impl Session {
         })
     }
 
-    /// The line of research that a command is about: the one named, else the one last worked on.
+    /// The line of research that a command is about: the one named, else the one last worked on; where nobody has
+    /// worked here yet, the newest that was merged.
     pub(crate) fn tag(&self, ledger: &Ledger, named: Option<&Tag>) -> Result<Tag, Failure> {
         if let Some(tag) = named {
             return Ok(tag.clone());
         }
-        Ok(runner::status::without_runner(&self.paths(ledger)?)?.tag)
+        let last = runner::status::without_runner(&self.paths(ledger)?)?;
+        if last.since.is_some() || ledger.tip(&last.tag)?.is_some() {
+            return Ok(last.tag);
+        }
+        Ok(ledger.newest_tag()?.unwrap_or(last.tag))
     }
 
-    /// The numbers of the experiments, newest first; none where there is no ledger.
-    pub(crate) fn numbers(&self) -> Vec<u64> {
-        let numbers = || {
+    /// What the experiments are called, newest first; none where there is no ledger.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let names = || {
             let ledger = self.ledger().ok()?;
             let tag = self.tag(&ledger, None).ok()?;
             let experiments = ledger.experiments(&tag).ok()?;
-            Some(experiments.iter().rev().map(|experiment| experiment.record.number).collect())
+            let peers = peers(&experiments, &ledger.writer().ok()?);
+            Some(experiments.iter().rev().map(|experiment| peers.label(&experiment.record)).collect())
         };
-        numbers().unwrap_or_default()
+        names().unwrap_or_default()
     }
 
     /// The tables of the lab, of the runs in progress too, and the frames that a notebook has named. What they have
@@ -119,25 +125,60 @@ impl Session {
     }
 }
 
-/// Finds the experiment that a person named.
+/// The names of the clones that experiments are from.
+pub(crate) fn peers(experiments: &[Experiment], own: &str) -> Peers {
+    Peers::of(experiments.iter().map(|experiment| &experiment.record), Some(own))
+}
+
+/// Finds the experiment that a person named; `own` is the id of this clone.
 pub(crate) fn find<'a>(
     experiments: &'a [Experiment],
-    which: Which,
+    which: &Which,
     tag: &Tag,
+    own: &str,
 ) -> Result<&'a Experiment, Failure> {
+    let of = |writer: &str, number: u64| {
+        experiments.iter().find(|e| e.record.number == number && e.record.writer == writer)
+    };
     let found = match which {
-        Which::Number(number) => experiments.iter().find(|e| e.record.number == number),
+        // In a clone where nothing was run yet, whose else should it be?
+        Which::Number(number) if experiments.iter().all(|e| e.record.writer != own) => {
+            let mut its = experiments.iter().filter(|e| e.record.number == *number);
+            its.next().filter(|_| its.next().is_none())
+        }
+        Which::Number(number) => of(own, *number),
+        Which::Peer(name, number) => {
+            let peers = peers(experiments, own);
+            let Some(writer) = peers.find(name) else {
+                return Err(unknown_peer(name, &peers, tag));
+            };
+            of(writer, *number)
+        }
         Which::Best => lab::experiment::best(experiments),
-        Which::Latest | Which::Running => experiments.iter().max_by_key(|e| e.record.number),
+        Which::Latest | Which::Running => experiments.last(),
     };
     found.ok_or_else(|| {
-        let last = experiments.iter().map(|e| e.record.number).max();
+        let last = experiments.iter().filter(|e| e.record.writer == own).map(|e| e.record.number).max();
         let hint = match last {
-            None => format!("the ledger `{tag}` has none yet: `loop start` begins one"),
+            None if experiments.is_empty() => {
+                format!("the ledger `{tag}` has none yet: `loop start` begins one")
+            }
+            None => format!(
+                "the ledger `{tag}` has those of {}; `experiments` lists them",
+                peers(experiments, own).names().join(", ")
+            ),
             Some(last) => format!("the ledger `{tag}` has 0 to {last}; `experiments` lists them"),
         };
         Failure::new(format!("there is no experiment {which}")).hint(hint)
     })
+}
+
+fn unknown_peer(name: &str, peers: &Peers, tag: &Tag) -> Failure {
+    let hint = match &peers.names()[..] {
+        [] => format!("the ledger `{tag}` has experiments of this clone alone; `merge REMOTE` adds others"),
+        names => format!("there are {}", names.join(", ")),
+    };
+    Failure::new(format!("no clone is called `{name}`")).hint(hint)
 }
 
 /// The name of a lab's cache: the repository's folder, and a hash that tells apart those of one name.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use lab::{Experiment, Status};
+use lab::{Experiment, Peers, Status};
 use maud::{Markup, html};
 
 use crate::{
@@ -78,7 +78,10 @@ pub fn experiments(all: &[Experiment], options: &Options) -> Bundle {
     } else {
         rows.truncate(options.limit);
     }
-    let view = View { standing, options, decimals: decimals(all) };
+    let own = options.own.as_deref();
+    // Without a writer of one's own nobody is another's.
+    let peers = own.map(|_| Peers::of(all.iter().map(|e| &e.record), own)).unwrap_or_default();
+    let view = View { standing, options, peers, decimals: decimals(all) };
     let cut = (rows.len() < found).then(|| {
         let end = if options.sort == Sort::Number && options.top.is_none() { "last" } else { "first" };
         format!("… the {end} {} of {}", rows.len(), count(found, "experiment", "experiments"))
@@ -118,6 +121,7 @@ pub fn choose<'a>(all: &'a [Experiment], options: &Options) -> Vec<&'a Experimen
 struct View<'a> {
     standing: Standing<'a>,
     options: &'a Options,
+    peers: Peers,
     decimals: usize,
 }
 
@@ -127,12 +131,12 @@ impl View<'_> {
         if all.is_empty() {
             return "No experiments yet: `loop start` begins.".to_owned();
         }
-        let headline = headline(&self.standing, &self.options.metric, self.decimals);
+        let headline = headline(&self.standing, &self.options.metric, self.decimals, &self.peers);
         [headline, Some(tally(all))].into_iter().flatten().collect::<Vec<_>>().join(" · ")
     }
 
     fn number(&self, experiment: &Experiment) -> String {
-        label(experiment, self.options.own.as_deref())
+        self.peers.label(&experiment.record)
     }
 
     fn text(&self, rows: &[&Experiment], summary: &str, notes: &[String]) -> String {
@@ -242,7 +246,12 @@ impl View<'_> {
 }
 
 /// `val_bpb 1.0230 → 0.9932 (−2.9%, experiment 12)`.
-pub(crate) fn headline(standing: &Standing, metric: &Metric, decimals: usize) -> Option<String> {
+pub(crate) fn headline(
+    standing: &Standing,
+    metric: &Metric,
+    decimals: usize,
+    peers: &Peers,
+) -> Option<String> {
     let best = standing.best?;
     let value = best.record.value?;
     let name = one_line(&metric.name);
@@ -252,22 +261,10 @@ pub(crate) fn headline(standing: &Standing, metric: &Metric, decimals: usize) ->
         Some(first) => {
             let change = percent_change(value, first).map(|change| format!("{change}, ")).unwrap_or_default();
             let (first, value) = (fixed(first, decimals), fixed(value, decimals));
-            format!("{name} {first} → {value}{unit} ({change}experiment {})", best.record.number)
+            format!("{name} {first} → {value}{unit} ({change}experiment {})", peers.label(&best.record))
         }
-        None => format!("{name} {}{unit} (experiment {})", fixed(value, decimals), best.record.number),
+        None => format!("{name} {}{unit} (experiment {})", fixed(value, decimals), peers.label(&best.record)),
     })
-}
-
-/// The number as people write it: `17`, or `peer/17` for one that another writer made.
-pub(crate) fn label(experiment: &Experiment, own: Option<&str>) -> String {
-    let record = &experiment.record;
-    match own {
-        Some(own) if own != record.writer => {
-            let peer: String = one_line(&record.writer).chars().take(8).collect();
-            format!("{peer}/{}", record.number)
-        }
-        _ => record.number.to_string(),
-    }
 }
 
 /// What was expected; a baseline says that it is one, and a person's override is told.

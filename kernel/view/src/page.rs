@@ -22,6 +22,8 @@ const LOG_LINES: usize = 20;
 pub struct Page<'a> {
     /// The experiment.
     pub experiment: &'a Experiment,
+    /// What it is called: `17`, or `ada/17` for another clone's.
+    pub label: String,
     /// The metric that decides.
     pub metric: &'a Metric,
     /// The value of its epoch's baseline.
@@ -126,8 +128,11 @@ fn runs(experiment: &Experiment) -> String {
 }
 
 fn title(page: &Page) -> String {
-    let record = &page.experiment.record;
-    format!("Experiment {}: {}", record.number, clip(&crate::experiments::hypothesis(page.experiment), 300))
+    format!(
+        "Experiment {}: {}",
+        one_line(&page.label),
+        clip(&crate::experiments::hypothesis(page.experiment), 300)
+    )
 }
 
 fn text(page: &Page, facts: &[(&'static str, String)]) -> String {

@@ -19,8 +19,8 @@ fn an_empty_ledger_has_all_tables_with_their_types() {
         experiments.column("started").unwrap().dtype(),
         &DataType::Datetime(TimeUnit::Microseconds, None)
     );
-    assert_snapshot!(types(&frames.runs(&lab.tag).unwrap()), @"experiment: i64, run: i64, id: str, seed: i64, value: f64, seconds: f64, exit: str");
-    assert_snapshot!(types(&frames.events(&lab.tag).unwrap()), @"at: datetime[μs], author: str, event: str, experiment: i64, text: str, detail: str, id: str");
+    assert_snapshot!(types(&frames.runs(&lab.tag).unwrap()), @"experiment: i64, run: i64, id: str, seed: i64, value: f64, seconds: f64, exit: str, peer: str");
+    assert_snapshot!(types(&frames.events(&lab.tag).unwrap()), @"at: datetime[μs], author: str, event: str, experiment: i64, text: str, detail: str, id: str, peer: str");
     assert_snapshot!(types(&frames.metrics(&lab.tag, Which::All).unwrap()), @"experiment: i64, run: i64, step: i64, time: f64");
     assert_eq!(frames.sql(&lab.tag, "SELECT * FROM experiments").unwrap().height(), 0);
     let error = frames.metrics(&lab.tag, Which::Number(3)).unwrap_err();
@@ -40,7 +40,7 @@ fn a_row_for_each_experiment_with_its_summary() {
     lab.append(|r| r.summary.clear());
     let mut frames = lab.frames();
     let frame = frames.experiments(&lab.tag).unwrap();
-    assert_snapshot!(types(&frame), @"number: i64, id: str, status: str, value: f64, delta: f64, confidence: f64, parent: str, candidate: str, baseline: bool, hypothesis: str, proposer: str, started: datetime[μs], seconds: f64, runs: i64, reason: str, claim: str, judged: str, notes: str, author: str, metric: str, direction: str, epoch: str, program: str, rule: str, writer: str, tag: str, usd: f64, input_tokens: i64, output_tokens: i64, host: str, cpu: str, gpu: str, toolchain: str, val_bpb: f64, seconds_: f64");
+    assert_snapshot!(types(&frame), @"number: i64, id: str, status: str, value: f64, delta: f64, confidence: f64, parent: str, candidate: str, baseline: bool, hypothesis: str, proposer: str, started: datetime[μs], seconds: f64, runs: i64, reason: str, claim: str, judged: str, notes: str, author: str, metric: str, direction: str, epoch: str, program: str, rule: str, writer: str, peer: str, tag: str, usd: f64, input_tokens: i64, output_tokens: i64, host: str, cpu: str, gpu: str, toolchain: str, val_bpb: f64, seconds_: f64");
     let shown = frames
         .sql(&lab.tag, "SELECT number, status, value, val_bpb, seconds, seconds_ FROM experiments")
         .unwrap();
@@ -99,7 +99,7 @@ fn metrics_of_many_are_kept_beside_the_ledger() {
     }
     let read = || lab.frames().metrics(&lab.tag, Which::All).unwrap();
     let made = read();
-    let kept = lab.ledger().state_dir().join("cache/metrics-1-main.arrow");
+    let kept = lab.ledger().state_dir().join("cache/metrics-2-main.arrow");
     assert!(kept.is_file(), "{}", kept.display());
     assert!(read().equals_missing(&made));
     lab.append(|_| ());

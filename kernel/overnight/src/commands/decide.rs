@@ -16,8 +16,15 @@ pub(super) fn over(
     sink: &dyn Sink,
 ) -> Result<(), Failure> {
     let shelf = Shelf::open(session, &args.tag)?;
-    let experiment = shelf.find(args.which)?;
+    let experiment = shelf.find(&args.which)?;
     let number = experiment.record.number;
+    if shelf.peers.name(&experiment.record.writer).is_some() {
+        let label = shelf.label(experiment);
+        return Err(Failure::new(format!("{label} is another clone's: what is kept here was run here"))
+            .hint(format!(
+                "`run --from {label}` tries it here; `note {label} TEXT` says something about it"
+            )));
+    }
     if experiment.record.status == status {
         sink.show(view::plain(&format!("experiment {number} is `{status}` already")));
         return Ok(());
@@ -33,23 +40,26 @@ pub(super) fn over(
 /// `note`.
 pub(super) fn note(args: &NoteArgs, session: &Session, sink: &dyn Sink) -> Result<(), Failure> {
     let shelf = Shelf::open(session, &args.tag)?;
-    let experiment = &shelf.find(args.which)?.record;
+    let experiment = shelf.find(&args.which)?;
+    let label = shelf.label(experiment);
+    let experiment = &experiment.record;
     let event = Event::Noted { experiment: experiment.id, text: args.text.join(" ") };
     let entry = runner::journal::entry(&shelf.ledger.author(), &shelf.tag, event);
     shelf.ledger.append_event(&entry)?;
-    sink.show(view::plain(&format!("noted on experiment {}", experiment.number)));
+    sink.show(view::plain(&format!("noted on experiment {label}")));
     Ok(())
 }
 
 /// `branch`.
 pub(super) fn branch(args: &BranchArgs, session: &Session, sink: &dyn Sink) -> Result<(), Failure> {
     let shelf = Shelf::open(session, &args.tag)?;
-    let experiment = &shelf.find(args.which)?.record;
+    let experiment = shelf.find(&args.which)?;
+    let label = shelf.label(experiment);
+    let experiment = &experiment.record;
     shelf.ledger.branch(&args.name, &experiment.candidate)?;
     sink.show(view::plain(&format!(
-        "branch {} is experiment {} ({}); `git switch {}` takes you there",
+        "branch {} is experiment {label} ({}); `git switch {}` takes you there",
         args.name,
-        experiment.number,
         experiment.candidate.short(),
         args.name
     )));

@@ -10,6 +10,8 @@ use crate::grammar::{ExportArgs, FileFormat, ImportArgs};
 use crate::session::Session;
 use crate::sink::Sink;
 
+/// Where karpathy's loop keeps its results.
+const RESULTS: &str = "results.tsv";
 /// Where all tables go when nothing is said.
 const FOLDER: &str = "frames";
 
@@ -47,7 +49,7 @@ fn tables(args: &ExportArgs, format: Format, session: &Session, sink: &dyn Sink)
             TABLES.iter().map(|table| (*table, folder.join(file(table)))).collect()
         }
     };
-    let which = match args.of {
+    let which = match &args.of {
         Some(of) => frame_of(of, &ledger, &tag)?,
         None => Which::All,
     };
@@ -84,7 +86,7 @@ fn results_tsv(args: &ExportArgs, session: &Session, sink: &dyn Sink) -> Result<
 pub(super) fn import(args: &ImportArgs, session: &Session, sink: &dyn Sink) -> Result<(), Failure> {
     let ledger = session.ledger()?;
     let tag = session.tag(&ledger, args.tag.tag.as_ref())?;
-    let path = session.folder.join(&args.file);
+    let path = session.folder.join(args.file.as_deref().unwrap_or(Path::new(RESULTS)));
     let text = std::fs::read_to_string(&path).map_err(|error| Failure::io("read", &path, &error))?;
     let done = ledger.import_tsv(&tag, &text)?;
     let mut lines = vec![format!("{} experiments added, {} were there already", done.added, done.present)];

@@ -1,6 +1,6 @@
 //! Looking: the table, one experiment, its metrics, log and diff, and SQL.
 
-use lab::{CommitId, Experiment, Tag};
+use lab::{CommitId, Experiment, Peers, Tag};
 use ledger::Ledger;
 use serde_json::json;
 use view::Metric;
@@ -8,7 +8,7 @@ use view::Metric;
 use super::constants;
 use crate::failure::{ExitCode, Failure};
 use crate::grammar::{DiffArgs, ExperimentsArgs, OneArgs, Sort, SqlArgs, TagArgs, Which};
-use crate::session::{Session, find};
+use crate::session::{Session, find, peers};
 use crate::sink::Sink;
 
 /// Lines of a log that are shown.
@@ -21,6 +21,9 @@ pub(super) struct Shelf {
     pub(super) ledger: Ledger,
     pub(super) tag: Tag,
     pub(super) experiments: Vec<Experiment>,
+    /// The names of the clones that they are from.
+    pub(super) peers: Peers,
+    own: String,
 }
 
 impl Shelf {
@@ -28,11 +31,18 @@ impl Shelf {
         let ledger = session.ledger()?;
         let tag = session.tag(&ledger, tag.tag.as_ref())?;
         let experiments = ledger.experiments(&tag)?;
-        Ok(Self { ledger, tag, experiments })
+        let own = ledger.writer()?;
+        let peers = peers(&experiments, &own);
+        Ok(Self { ledger, tag, experiments, peers, own })
     }
 
-    pub(super) fn find(&self, which: Which) -> Result<&Experiment, Failure> {
-        find(&self.experiments, which, &self.tag)
+    pub(super) fn find(&self, which: &Which) -> Result<&Experiment, Failure> {
+        find(&self.experiments, which, &self.tag, &self.own)
+    }
+
+    /// The number as people write it: `17`, or `ada/17` for another clone's.
+    pub(super) fn label(&self, experiment: &Experiment) -> String {
+        self.peers.label(&experiment.record)
     }
 
     /// The metric as the newest experiment has it, else as the program says.
@@ -74,7 +84,7 @@ pub(super) fn experiments(args: &ExperimentsArgs, session: &Session, sink: &dyn 
     let mut options = view::Options::new(metric.clone());
     options.statuses = args.status.into_iter().collect();
     options.top = args.top;
-    options.own = shelf.ledger.writer().ok();
+    options.own = Some(shelf.own.clone());
     options.sort = match args.sort {
         Sort::Number if args.top.is_some() => view::Sort::Value,
         Sort::Number => view::Sort::Number,
@@ -86,9 +96,15 @@ pub(super) fn experiments(args: &ExperimentsArgs, session: &Session, sink: &dyn 
     sink.show(if session.json {
         let root = shelf.ledger.root().display().to_string();
         let mut chosen = view::choose(&shelf.experiments, &options);
-        chosen.sort_by_key(|experiment| experiment.record.number);
+        let peer = |experiment: &Experiment| shelf.peers.name(&experiment.record.writer).is_some();
+        chosen.sort_by_key(|experiment| (!peer(experiment), experiment.record.number));
         let metric = (metric.name.as_str(), metric.direction, metric.unit.as_deref());
-        let value = frames::experiments_json(&root, &shelf.tag, metric, &chosen);
+        let mut value = frames::experiments_json(&root, &shelf.tag, metric, &chosen);
+        for (row, experiment) in chosen.iter().enumerate() {
+            if let Some(peer) = shelf.peers.name(&experiment.record.writer) {
+                value["experiments"][row]["peer"] = json!(peer);
+            }
+        }
         shown.with(view::bundle::JSON, value)
     } else {
         shown
@@ -97,7 +113,7 @@ pub(super) fn experiments(args: &ExperimentsArgs, session: &Session, sink: &dyn 
 }
 
 pub(super) fn experiment(
-    which: Which,
+    which: &Which,
     tag: &TagArgs,
     session: &Session,
     sink: &dyn Sink,
@@ -109,12 +125,13 @@ pub(super) fn experiment(
     let (name, points) = shelf.curve(experiment, None)?;
     let json = serde_json::to_value(experiment).map_err(|error| Failure::new(error.to_string()))?;
     let log = shelf.ledger.log(&shelf.tag, experiment.record.id)?;
-    let label = format!("experiment {}", experiment.record.number);
+    let label = format!("experiment {}", shelf.label(experiment));
     let baseline = shelf.experiments.iter().find(|other| {
         other.record.baseline && other.record.epoch == experiment.record.epoch && other.record.value.is_some()
     });
     let shown = view::experiment(&view::Page {
         experiment,
+        label: shelf.label(experiment),
         metric: &metric,
         baseline: baseline.and_then(|baseline| baseline.record.value),
         diff: (!diff.is_empty()).then_some(&diff),
@@ -129,7 +146,7 @@ pub(super) fn experiment(
 pub(super) fn metrics(args: &OneArgs, session: &Session, sink: &dyn Sink) -> Result<(), Failure> {
     let ledger = session.ledger()?;
     let tag = session.tag(&ledger, args.tag.tag.as_ref())?;
-    let which = frame_of(args.which, &ledger, &tag)?;
+    let which = frame_of(&args.which, &ledger, &tag)?;
     let frame = session.frames(ledger)?.metrics(&tag, which)?;
     let shown = view::table(&frame, METRIC_ROWS);
     sink.show(if session.json {
@@ -141,13 +158,17 @@ pub(super) fn metrics(args: &OneArgs, session: &Session, sink: &dyn Sink) -> Res
 }
 
 /// Whose metrics a person means.
-pub(super) fn frame_of(which: Which, ledger: &Ledger, tag: &Tag) -> Result<frames::Which, Failure> {
-    Ok(match which {
-        Which::Running => frames::Which::Running,
+pub(super) fn frame_of(which: &Which, ledger: &Ledger, tag: &Tag) -> Result<frames::Which, Failure> {
+    let experiments = match which {
+        Which::Running => return Ok(frames::Which::Running),
+        _ => ledger.experiments(tag)?,
+    };
+    match (find(&experiments, which, tag, &ledger.writer()?), which) {
+        (Ok(Experiment { record, .. }), _) => Ok(frames::Which::Recorded(record.id, record.number)),
         // It may be running, and not in the ledger yet.
-        Which::Number(number) => frames::Which::Number(number),
-        other => frames::Which::Number(find(&ledger.experiments(tag)?, other, tag)?.record.number),
-    })
+        (Err(_), Which::Number(number)) => Ok(frames::Which::Number(*number)),
+        (Err(failure), _) => Err(failure),
+    }
 }
 
 pub(super) fn log(args: &OneArgs, session: &Session, sink: &dyn Sink) -> Result<(), Failure> {
@@ -163,7 +184,7 @@ pub(super) fn log(args: &OneArgs, session: &Session, sink: &dyn Sink) -> Result<
         std::fs::read(&path).map_err(|error| Failure::io("read", &path, &error))?
     } else {
         let experiments = ledger.experiments(&tag)?;
-        ledger.log(&tag, find(&experiments, args.which, &tag)?.record.id)?
+        ledger.log(&tag, find(&experiments, &args.which, &tag, &ledger.writer()?)?.record.id)?
     };
     let text = String::from_utf8_lossy(&bytes).into_owned();
     sink.show(
@@ -174,8 +195,8 @@ pub(super) fn log(args: &OneArgs, session: &Session, sink: &dyn Sink) -> Result<
 
 pub(super) fn diff(args: &DiffArgs, session: &Session, sink: &dyn Sink) -> Result<(), Failure> {
     let shelf = Shelf::open(session, &args.tag)?;
-    let a = shelf.find(args.a)?;
-    let unified = match args.b {
+    let a = shelf.find(&args.a)?;
+    let unified = match &args.b {
         Some(b) => shelf.ledger.diff(&a.record.candidate, &shelf.find(b)?.record.candidate)?,
         None => shelf.change(a)?,
     };

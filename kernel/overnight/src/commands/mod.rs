@@ -5,6 +5,7 @@ mod brief;
 mod constants;
 mod decide;
 mod doctor;
+mod exchange;
 mod files;
 mod look;
 pub(crate) mod loops;
@@ -29,6 +30,8 @@ pub(crate) async fn run(command: Command, session: &Session, sink: &dyn Sink) ->
         Command::Hypothesis(args) => say::hypothesis(&args, session, sink).await,
         Command::Plan(args) => say::plan(&args, session, sink).await,
         Command::Ask(args) => ask::run(&args, session, sink).await,
+        Command::Share(args) => exchange::share(args, session, sink).await,
+        Command::Merge(args) => exchange::merge(args, session, sink).await,
         // The rest reads and writes files alone.
         command => tokio::task::block_in_place(|| local(&command, session, sink)),
     }
@@ -37,8 +40,8 @@ pub(crate) async fn run(command: Command, session: &Session, sink: &dyn Sink) ->
 fn local(command: &Command, session: &Session, sink: &dyn Sink) -> Result<(), Failure> {
     match command {
         Command::Experiments(args) => look::experiments(args, session, sink),
-        Command::Experiment(args) => look::experiment(args.which, &args.tag, session, sink),
-        Command::Best(tag) => look::experiment(crate::grammar::Which::Best, tag, session, sink),
+        Command::Experiment(args) => look::experiment(&args.which, &args.tag, session, sink),
+        Command::Best(tag) => look::experiment(&crate::grammar::Which::Best, tag, session, sink),
         Command::Metrics(args) => look::metrics(args, session, sink),
         Command::Log(args) => look::log(args, session, sink),
         Command::Diff(args) => look::diff(args, session, sink),
@@ -54,8 +57,12 @@ fn local(command: &Command, session: &Session, sink: &dyn Sink) -> Result<(), Fa
         Command::Export(args) => files::export(args, session, sink),
         Command::Import(args) => files::import(args, session, sink),
         Command::Doctor => doctor::run(session, sink),
-        Command::Loop(_) | Command::Run(_) | Command::Ask(_) | Command::Hypothesis(_) | Command::Plan(_) => {
-            Err(Failure::new("this command is not a local one"))
-        }
+        Command::Loop(_)
+        | Command::Run(_)
+        | Command::Ask(_)
+        | Command::Hypothesis(_)
+        | Command::Plan(_)
+        | Command::Share(_)
+        | Command::Merge(_) => Err(Failure::new("this command is not a local one")),
     }
 }

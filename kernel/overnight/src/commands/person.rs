@@ -11,7 +11,7 @@ use super::look;
 use super::watcher::Watcher;
 use crate::failure::{ExitCode, Failure};
 use crate::grammar::{RunArgs, TagArgs, Which};
-use crate::session::Session;
+use crate::session::{self, Session};
 use crate::sink::Sink;
 
 /// How often it looks whether the experiment is in the ledger.
@@ -57,7 +57,7 @@ pub(super) async fn run(args: &RunArgs, session: &Session, sink: &dyn Sink) -> R
         tokio::time::sleep(TICK).await;
     }
     let tag = TagArgs { tag: Some(tag) };
-    tokio::task::block_in_place(|| look::experiment(Which::Number(number), &tag, session, sink))
+    tokio::task::block_in_place(|| look::experiment(&Which::Number(number), &tag, session, sink))
 }
 
 fn find(ledger: &Ledger, tag: &Tag, number: u64) -> Result<Option<Experiment>, Failure> {
@@ -73,15 +73,22 @@ fn propose(
     tag: &Tag,
     lab: &Lab,
 ) -> Result<Option<(CommitId, String)>, Failure> {
-    let Some(best) = ledger.best(tag)? else {
-        if args.set.is_empty() {
-            return Ok(None);
+    let from = args.from.as_ref().map(|which| chosen(which, ledger, tag)).transpose()?;
+    let best = match ledger.best(tag)? {
+        Some(best) => best,
+        // The baseline that it is compared with is run first: what the researcher sees.
+        None if from.is_some() => ledger.snapshot()?.commit,
+        None if args.set.is_empty() => return Ok(None),
+        None => {
+            return Err(Failure::new("there is no experiment yet whose constants could be set")
+                .hint("`run` without --set, or `loop start --experiments 1`, makes the baseline"));
         }
-        return Err(Failure::new("there is no experiment yet whose constants could be set")
-            .hint("`run` without --set, or `loop start --experiments 1`, makes the baseline"));
     };
-    let (edits, hypothesis) = if args.set.is_empty() {
-        (checkout_edits(ledger, &best, lab)?, args.hypothesis.clone())
+    let (edits, hypothesis) = if let Some((commit, tried)) = &from {
+        let said = if args.hypothesis.is_empty() { tried } else { &args.hypothesis };
+        (edits_of(commit, ledger, &best, lab)?, said.clone())
+    } else if args.set.is_empty() {
+        (edits_of(&ledger.snapshot()?.commit, ledger, &best, lab)?, args.hypothesis.clone())
     } else {
         set_edits(args, ledger, &best, lab)?
     };
@@ -99,10 +106,17 @@ fn propose(
     Ok(Some((candidate, hypothesis)))
 }
 
-/// The editable files as they are in the researcher's checkout, where they differ from the best.
-fn checkout_edits(ledger: &Ledger, best: &CommitId, lab: &Lab) -> Result<Vec<Edit>, Failure> {
-    let here = ledger.snapshot()?.commit;
-    let mut paths = ledger.paths(&here)?;
+/// The candidate of an experiment that is to be tried again, and what it tried.
+fn chosen(which: &Which, ledger: &Ledger, tag: &Tag) -> Result<(CommitId, String), Failure> {
+    let (experiments, own) = (ledger.experiments(tag)?, ledger.writer()?);
+    let record = &session::find(&experiments, which, tag, &own)?.record;
+    let label = session::peers(&experiments, &own).label(record);
+    Ok((record.candidate.clone(), format!("{label} again: {}", record.hypothesis)))
+}
+
+/// The editable files as they are in a commit, where they differ from the best.
+fn edits_of(here: &CommitId, ledger: &Ledger, best: &CommitId, lab: &Lab) -> Result<Vec<Edit>, Failure> {
+    let mut paths = ledger.paths(here)?;
     paths.extend(ledger.paths(best)?);
     let editable = lab.editable();
     paths.retain(|path| editable.contains(path));
@@ -110,7 +124,7 @@ fn checkout_edits(ledger: &Ledger, best: &CommitId, lab: &Lab) -> Result<Vec<Edi
     paths.dedup();
     let mut edits = Vec::new();
     for path in paths {
-        let content = ledger.read(&here, &path)?;
+        let content = ledger.read(here, &path)?;
         if content != ledger.read(best, &path)? {
             edits.push(Edit { path, content });
         }

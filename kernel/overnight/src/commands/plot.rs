@@ -31,13 +31,11 @@ fn curves(args: &PlotArgs, shelf: &Shelf, session: &Session) -> Result<view::cha
             wanted.get_or_insert(name);
             series.push(("running".to_owned(), points));
         } else {
-            let experiment = shelf.find(*which)?;
+            let experiment = shelf.find(which)?;
             let (name, points) = shelf.curve(experiment, wanted.as_deref())?;
             wanted.get_or_insert(name);
-            series.push((
-                format!("exp {}: {}", experiment.record.number, experiment.record.hypothesis),
-                points,
-            ));
+            series
+                .push((format!("exp {}: {}", shelf.label(experiment), experiment.record.hypothesis), points));
         }
     }
     Ok(view::chart::curves(series, "step", wanted.as_deref().unwrap_or("loss")))

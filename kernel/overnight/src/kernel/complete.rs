@@ -176,7 +176,7 @@ fn values(arg: &clap::Arg, word: &str, session: &Session) -> Vec<(String, String
         arg.get_possible_values().iter().map(|value| kind(value.get_name().to_owned(), "value")).collect();
     if arg.get_value_parser().type_id() == TypeId::of::<Which>() {
         found.extend(["best", "latest", "running"].map(|name| kind(name.to_owned(), "value")));
-        found.extend(session.numbers().iter().map(|number| kind(number.to_string(), "experiment")));
+        found.extend(session.names().into_iter().map(|name| kind(name, "experiment")));
     }
     found.retain(|(text, _)| text.starts_with(word));
     match arg.get_value_hint() {

@@ -26,7 +26,7 @@ pub fn progress(experiments: &[Experiment], metric: &Metric) -> Chart {
     let beyond =
         valued(experiments).filter(|(_, value)| domain.is_some_and(|d| *value < d.0 || *value > d.1)).count();
     let subtitle = [
-        headline(&standing, metric, view.decimals),
+        headline(&standing, metric, view.decimals, &lab::Peers::default()),
         (beyond > 0).then(|| format!("{beyond} beyond the axis, at its edge")),
         (domain.is_none() && !experiments.is_empty())
             .then(|| format!("no value of {} yet", one_line(&metric.name))),

@@ -77,7 +77,8 @@ impl<'a> Facts<'a> {
         let mut about = vec![format!("tag {}", one_line(status.tag.as_str()))];
         about.extend(status.proposer.as_deref().map(|proposer| clip(&one_line(proposer), 40)));
         about.extend(status.since.map(|since| format!("since {}", clock(since, &live.now))));
-        let mut gains: Vec<String> = headline(&standing, live.metric, decimals).into_iter().collect();
+        let mut gains: Vec<String> =
+            headline(&standing, live.metric, decimals, &lab::Peers::default()).into_iter().collect();
         gains.push(tally(experiments));
         gains.extend(cost(&status.cost));
         let idle = status.state == LoopState::Idle;

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     chart::{self, Layer},
-    experiments::{hypothesis, label},
+    experiments::hypothesis,
     number::{duration, fixed, signed},
     style,
     text::{clip, one_line},
@@ -125,7 +125,7 @@ fn judgement(e: &Experiment, facts: &Facts) -> Markup {
     let record = &e.record;
     html! {
         tr {
-            td style=(style::NUMBER) { @if facts.standing.is_best(e) { span title="best" { "★ " } } (label(e, None)) }
+            td style=(style::NUMBER) { @if facts.standing.is_best(e) { span title="best" { "★ " } } (e.record.number) }
             td style=(style::CELL) title=(clip(&one_line(&record.reason), 300)) { (style::badge(record.status)) }
             td style=(style::NUMBER) { @if let Some(value) = record.value { (fixed(value, facts.decimals)) } @else { "–" } }
             td style=(style::NUMBER) {

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     chart::spark,
-    experiments::{hypothesis, label},
+    experiments::hypothesis,
     grid::{Align, Grid},
     number::{duration, fixed, signed},
     style::text_bar,
@@ -73,7 +73,7 @@ fn judgements(facts: &Facts) -> Vec<String> {
         let Experiment { record, .. } = e;
         grid.row(vec![
             if facts.standing.is_best(e) { "★" } else { "" }.to_owned(),
-            label(e, None),
+            record.number.to_string(),
             record.status.word().to_owned(),
             record.value.map_or_else(|| "–".to_owned(), |value| fixed(value, facts.decimals)),
             record.delta.map_or_else(String::new, |delta| signed(delta, facts.decimals)),

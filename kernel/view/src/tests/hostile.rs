@@ -43,6 +43,7 @@ fn nothing_that_is_shown_can_script_the_page() {
     assert_harmless(&curve.bundle());
     let page = Page {
         experiment: &experiments[3],
+        label: EVIL.to_owned(),
         metric: &metric,
         baseline: Some(1.0),
         diff: Some(EVIL),

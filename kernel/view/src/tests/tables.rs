@@ -74,12 +74,12 @@ fn sorted_filtered_and_cut() {
     (options.sort, options.top, options.statuses) = (Sort::Value, Some(3), vec![lab::Status::Keep]);
     options.own = Some("another".to_owned());
     assert_snapshot!(crate::experiments(&all, &options).text(), @r"
-    tokens_per_second 11,908 → 11,990 1/s (+0.7%, experiment 967) · 199 kept of 999 tried (20%), 96 crashed
+    tokens_per_second 11,908 → 11,990 1/s (+0.7%, experiment ada/967) · 199 kept of 999 tried (20%), 96 crashed
 
-                  #  status   value  Δ best  Δ base    time  proposer  hypothesis
-    ★  a1b2c3d4/967  keep    11,990       0     +82  5m 02s  search    tie the embedding and the head
-       a1b2c3d4/973  keep    11,990       0     +82  5m 01s  search    warm up the learning rate over 1…
-       a1b2c3d4/977  keep    11,990       0     +82  5m 05s  search    weight decay 0.1 on matrices only
+             #  status   value  Δ best  Δ base    time  proposer  hypothesis
+    ★  ada/967  keep    11,990       0     +82  5m 02s  search    tie the embedding and the head
+       ada/973  keep    11,990       0     +82  5m 01s  search    warm up the learning rate over 100 st…
+       ada/977  keep    11,990       0     +82  5m 05s  search    weight decay 0.1 on matrices only
     ");
     options.since = Some("2100-01-01T00:00:00Z".parse().unwrap());
     assert!(crate::experiments(&all, &options).text().starts_with("No experiment matches."));
@@ -99,6 +99,7 @@ fn one_experiment_on_a_page() {
     let diff = "diff --git a/train.py b/train.py\n--- a/train.py\n+++ b/train.py\n@@ -1,3 +1,3 @@\n import torch\n-BATCH = 64\n+BATCH = 32\n";
     let page = Page {
         experiment: &e,
+        label: "17".to_owned(),
         metric: &metric(),
         baseline: Some(1.023),
         diff: Some(diff),
