@@ -12,7 +12,7 @@ pub(crate) mod say;
 mod setup;
 
 pub(crate) use ask::AskArgs;
-pub(crate) use exchange::{ImportArgs, MergeArgs, ShareArgs};
+pub(crate) use exchange::{FsckArgs, GcArgs, ImportArgs, MergeArgs, ShareArgs};
 pub(crate) use setup::{InstallArgs, LabArgs, NewArgs};
 
 /// What a terminal is given.
@@ -198,6 +198,10 @@ pub(crate) enum Command {
     Share(ShareArgs),
     /// Fetch the experiments of a git remote and add them to the ones here.
     Merge(MergeArgs),
+    /// Check everything that must hold of a lab, and say how to mend what does not.
+    Fsck(FsckArgs),
+    /// Free the disk of what can be made again; no experiment is ever dropped.
+    Gc(GcArgs),
     /// Write a program.md for this repository.
     New(NewArgs),
     /// Say what is ready here and what is missing.

@@ -21,6 +21,8 @@
 //! instant is followed by another that reads the journal and goes on.
 
 pub mod executor;
+pub mod fsck;
+pub mod gc;
 pub mod history;
 pub mod journal;
 pub mod judge;

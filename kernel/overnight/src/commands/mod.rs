@@ -7,6 +7,8 @@ mod decide;
 mod doctor;
 mod exchange;
 mod files;
+mod fsck;
+mod gc;
 mod look;
 pub(crate) mod loops;
 mod person;
@@ -57,6 +59,8 @@ fn local(command: &Command, session: &Session, sink: &dyn Sink) -> Result<(), Fa
         Command::Export(args) => files::export(args, session, sink),
         Command::Import(args) => files::import(args, session, sink),
         Command::Doctor => doctor::run(session, sink),
+        Command::Fsck(args) => fsck::run(args, session, sink),
+        Command::Gc(args) => gc::run(args, session, sink),
         Command::Loop(_)
         | Command::Run(_)
         | Command::Ask(_)

@@ -1,9 +1,9 @@
-//! What goes between machines: `share`, `merge`, `import`.
+//! What goes between machines, and what keeps a lab sound: `share`, `merge`, `import`, `fsck`, `gc`.
 
 use std::path::PathBuf;
 
 use clap::Args;
-use lab::Tag;
+use lab::{Seconds, Tag};
 
 use super::TagArgs;
 
@@ -49,4 +49,29 @@ pub(crate) struct ImportArgs {
     pub(crate) branch: Option<String>,
     #[command(flatten)]
     pub(crate) tag: TagArgs,
+}
+
+/// `fsck`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct FsckArgs {
+    /// Mend what can be mended without losing anything.
+    #[arg(long)]
+    pub(crate) repair: bool,
+}
+
+/// `gc`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct GcArgs {
+    /// How many folders of runs stay, the newest; the ledger has what they held.
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub(crate) keep: usize,
+    /// What was not used for so long goes: worktrees with their build folders, labs whose repository is gone.
+    #[arg(long, value_name = "TIME", default_value = "14d", value_parser = lab::settings::parse_seconds)]
+    pub(crate) older: Seconds,
+    /// Of every lab of this user whose repository is gone, too.
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Say what would go, and remove nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
