@@ -104,3 +104,72 @@ def without(program: str, place: Place) -> str:
             folder = str(links)
         folders.append(folder)
     return os.pathsep.join(folders)
+
+
+def commit_of(lab: Lab, text: str, message: str) -> str:
+    lab.write("train.py", text)
+    return lab.commit(message)
+
+
+def test_an_old_branch_becomes_experiments_and_the_loop_goes_on_from_it(karpathy: Lab, place: Place) -> None:
+    """As an agent has left it: keeps are commits, discards were reset away, the table is not committed."""
+    uv = place.path / "bin/uv"
+    uv.write_text(UV)
+    uv.chmod(0o755)
+    start = karpathy.git("rev-parse", "HEAD").strip()
+    karpathy.git("checkout", "--quiet", "-b", "autoresearch/mar5")
+    deeper = commit_of(karpathy, TRAIN.replace("DEPTH = 8", "DEPTH = 10"), "increase depth to 10")
+    worse = commit_of(karpathy, TRAIN.replace("DEPTH = 8", "DEPTH = 4"), "halve the depth")
+    karpathy.git("reset", "--quiet", "--hard", deeper)
+    best = commit_of(karpathy, TRAIN.replace("DEPTH = 8", "DEPTH = 10").replace("= 0.04", "= 0.03"), "LR to 0.03")
+    karpathy.write("results.tsv", "".join("\t".join(row) + "\n" for row in [
+        ("commit", "val_bpb", "memory_gb", "status", "description"),
+        (start[:7], "1.016532", "44.0", "keep", "baseline"),
+        (deeper[:7], "1.012532", "44.2", "keep", "increase depth to 10"),
+        (worse[:7], "1.024532", "43.0", "discard", "halve the depth"),
+        ("0bad0ba", "0.000000", "0.0", "crash", "double the width (OOM)"),
+        ("0ddba11", "1.005550", "44.2", "keep", "LR to 0.03"),
+        ("feedbee", "1.013000", "44.2", "discard", "another seed"),
+    ]))
+    karpathy.git("checkout", "--quiet", "main")
+    said = karpathy.overnight("import", "--branch", "autoresearch/mar5").out
+    assert said.splitlines() == [
+        "6 experiments added, 0 were there already",
+        "2 of them have lost their change: git has their commits no more",
+        f"the best is {best[:10]}: `loop start --tag mar5` goes on from there",
+    ]
+    found = karpathy.json("experiments", "--tag", "mar5")["experiments"]
+    assert [(e["status"], e["value"], e["candidate"], e["parent"], e["hypothesis"]) for e in found] == [
+        ("keep", 1.016532, start, None, "baseline"),
+        ("keep", 1.012532, deeper, start, "increase depth to 10"),
+        ("discard", 1.024532, worse, deeper, "halve the depth"),
+        ("crash", None, deeper, deeper, "double the width (OOM)"),
+        ("keep", 1.00555, best, deeper, "LR to 0.03"),
+        ("discard", 1.013, best, best, "another seed"),
+    ]
+    assert "git has no commit `0bad0ba`" in found[3]["reason"]
+    assert found[1]["summary"]["peak_vram_mb"] == pytest.approx(44.2 * 1024)
+    again = karpathy.overnight("import", "--branch", "mar5").out
+    assert again.splitlines() == ["0 experiments added, 6 were there already"]
+    assert karpathy.git("rev-parse", "refs/overnight/best/mar5", "autoresearch/mar5").split() == [best, best]
+    rows = karpathy.overnight("export", "--tag", "mar5").out.splitlines()
+    assert rows[2] == f"{deeper[:7]}\t1.012532\t44.2\tkeep\tincrease depth to 10"
+
+    # The checkout is where the branch began; the loop begins with a baseline on the best.
+    karpathy.night("--experiments", "2", "--seed", "3", "--tag", "mar5")
+    found = karpathy.json("experiments", "--tag", "mar5")["experiments"]
+    assert [e["number"] for e in found] == list(range(8))
+    assert found[6]["candidate"] == best and found[6]["status"] == "keep"
+    assert found[7]["parent"] == best
+    assert karpathy.overnight("fsck").code == 0
+
+
+def test_an_import_without_a_table_says_what_is_missing(karpathy: Lab) -> None:
+    karpathy.git("branch", "autoresearch/mar5")
+    said = karpathy.overnight("import", "--branch", "mar5", code=1)
+    assert "there is no results.tsv, neither in mar5 nor in" in said.err
+    unknown = karpathy.overnight("import", "--branch", "never", code=1)
+    assert "the repository has no commit `never`" in unknown.err
+    karpathy.write("results.tsv", "a\tb\n")
+    other = karpathy.overnight("import", "results.tsv", code=1)
+    assert "this is not a results.tsv: its first line is `a b`" in other.err

@@ -45,6 +45,7 @@ mod check;
 mod error;
 mod fsck;
 mod git;
+mod import;
 mod keep;
 mod merge;
 mod message;
@@ -69,13 +70,13 @@ pub use candidate::Edit;
 pub use check::Contents;
 pub use error::LedgerError;
 pub use fsck::{Finding, Health};
+pub use import::Imported;
 pub use keep::BranchMoved;
 pub use metrics_file::{decode as decode_metrics, encode as encode_metrics};
 pub use open::Ledger;
 pub use remote::{Merged, Remote, Sent, ShareOptions};
 pub use snapshot::Snapshot;
 pub use transport::{Transport, redacted};
-pub use tsv::Imported;
 pub use walk::Changes;
 
 /// The version of the ledger's tree that this crate writes, and the newest that it reads.

@@ -1,4 +1,4 @@
-//! `results.tsv`, the format of karpathy/autoresearch: written from a ledger, and read into one.
+//! `results.tsv`, the format of karpathy/autoresearch: written from a ledger, and read.
 //!
 //! ```text
 //! commit   val_bpb   memory_gb  status   description
@@ -6,45 +6,56 @@
 //! b2c3d4e  0.000000  0.0        crash    double the width
 //! ```
 //!
-//! with a tab between columns. The second column is named after the lab's metric.
+//! with a tab between columns. The second column is named after the lab's metric. What forks make of it is read too:
+//! other columns, in another order, or no header at all.
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use jiff::Timestamp;
-use lab::{
-    Cost, Direction, Environment, Epoch, Experiment, ExperimentId, MetricName, Metrics, Record, RunRecord,
-    Seconds, Status, Tag,
-};
-use sha2::{Digest as _, Sha256};
-use uuid::Builder;
+use lab::{Experiment, MetricName, Status, Tag};
 
-use crate::{Ledger, LedgerError, SCHEMA, message::one_line, open::commit_id};
+use crate::{Ledger, LedgerError, message::one_line};
 
 /// The metric of a ledger that has no experiment to name it.
 const METRIC: &str = "val_bpb";
 /// The summary value that karpathy's `train.py` prints: MiB of GPU memory at most.
-const MEMORY: &str = "peak_vram_mb";
+pub(crate) const MEMORY: &str = "peak_vram_mb";
 /// MiB in a GiB.
-const GIB: f64 = 1024.0;
+pub(crate) const GIB: f64 = 1024.0;
 
-/// What an import did.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Imported {
-    /// How many experiments were added.
-    pub added: u64,
-    /// How many were in the ledger from an earlier import.
-    pub present: u64,
-    /// The lines that were not imported, each with its number and why.
-    pub skipped: Vec<(usize, String)>,
+/// What columns are called, in small letters.
+const COMMIT: [&str; 4] = ["commit", "sha", "hash", "commit_hash"];
+const STATUS: [&str; 4] = ["status", "result", "decision", "verdict"];
+const DESCRIPTION: [&str; 6] = ["description", "desc", "hypothesis", "idea", "change", "notes"];
+const MEMORY_GB: [&str; 5] = ["memory_gb", "mem_gb", "vram_gb", "peak_vram_gb", "peak_memory_gb"];
+const TIME: [&str; 5] = ["timestamp", "time", "date", "started", "datetime"];
+/// Columns that number the lines.
+const COUNT: [&str; 7] = ["#", "n", "no", "exp", "experiment", "iteration", "run"];
+
+/// A file as it was read.
+pub(crate) struct Table {
+    /// The metric that its header names.
+    pub(crate) metric: MetricName,
+    /// Its lines.
+    pub(crate) rows: Vec<Row>,
+    /// The lines that cannot be read, each with its number and why.
+    pub(crate) skipped: Vec<(usize, String)>,
 }
 
 /// One line.
-struct Row<'a> {
-    commit: &'a str,
-    value: f64,
-    memory_gb: f64,
-    status: Status,
-    description: &'a str,
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Row {
+    /// Its number, from 1.
+    pub(crate) line: usize,
+    pub(crate) commit: String,
+    /// None where it did not run to its end.
+    pub(crate) value: Option<f64>,
+    pub(crate) status: Status,
+    pub(crate) description: String,
+    /// When it was tried, where a column says so.
+    pub(crate) at: Option<Timestamp>,
+    /// What other columns have, the memory among them.
+    pub(crate) summary: BTreeMap<String, f64>,
 }
 
 impl Ledger {
@@ -60,109 +71,12 @@ impl Ledger {
         }
         Ok(text)
     }
-
-    /// Adds what a `results.tsv` tells to the ledger: its rows whose commit the repository has. Others
-    /// are reported. Importing the same again adds nothing.
-    ///
-    /// The file does not say whether lower is better: kept values that rise say that higher is.
-    ///
-    /// # Errors
-    /// Where the first line is not the header, or the ledger cannot be written.
-    pub fn import_tsv(&self, tag: &Tag, text: &str) -> Result<Imported, LedgerError> {
-        let mut lines = text.lines().enumerate().map(|(i, line)| (i + 1, line.trim_end_matches('\r')));
-        let metric = header(lines.next().map_or("", |(_, line)| line))?;
-        let mut done = Imported::default();
-        let mut rows = Vec::new();
-        for (number, line) in lines.filter(|(_, line)| !line.trim().is_empty()) {
-            match row(line) {
-                Ok(row) => rows.push((number, row)),
-                Err(reason) => done.skipped.push((number, reason)),
-            }
-        }
-        let direction = direction(rows.iter().map(|(_, row)| row));
-        let known: Vec<ExperimentId> = self.experiments(tag)?.iter().map(|e| e.record.id).collect();
-        let mut best = None;
-        for (line, row) in rows {
-            let Ok(commit) = self.repo.find_commit_by_prefix(row.commit) else {
-                done.skipped.push((line, format!("the repository has no commit `{}`", row.commit)));
-                continue;
-            };
-            let record = self.record(tag, &metric, direction, &row, &commit, best)?;
-            if row.status == Status::Keep {
-                best = record.value.or(best);
-            }
-            if known.contains(&record.id) {
-                done.present += 1;
-                continue;
-            }
-            let program = self.read(&record.candidate, "program.md")?.unwrap_or_default();
-            self.append(&record, &String::from_utf8_lossy(&program), &Metrics::default(), b"")?;
-            done.added += 1;
-        }
-        done.skipped.sort();
-        Ok(done)
-    }
-
-    fn record(
-        &self,
-        tag: &Tag,
-        metric: &MetricName,
-        direction: Direction,
-        row: &Row<'_>,
-        commit: &git2::Commit<'_>,
-        best: Option<f64>,
-    ) -> Result<Record, LedgerError> {
-        let ran = row.status != Status::Crash;
-        let value = ran.then_some(row.value);
-        let mut summary = BTreeMap::new();
-        if ran {
-            summary.insert(metric.to_string(), row.value);
-            summary.insert(MEMORY.to_owned(), row.memory_gb * GIB);
-        }
-        let baseline = best.is_none() && row.status == Status::Keep;
-        let exit = if ran { "0" } else { "exit 1" };
-        Ok(Record {
-            schema: lab::SCHEMA,
-            number: self.next_number(tag)?,
-            id: id(tag, commit, row),
-            writer: self.writer()?,
-            tag: tag.clone(),
-            status: row.status,
-            value,
-            delta: value.zip(best).map(|(value, best)| value - best),
-            confidence: None,
-            parent: commit.parent_id(0).ok().filter(|_| !baseline).map(commit_id),
-            candidate: commit_id(commit.id()),
-            baseline,
-            hypothesis: one_line(row.description),
-            proposer: "import".to_owned(),
-            started: Timestamp::from_second(commit.time().seconds()).unwrap_or_default(),
-            seconds: Seconds(0.0),
-            runs: vec![RunRecord { seed: 0, value, seconds: Seconds(0.0), exit: exit.to_owned() }],
-            summary,
-            cost: Cost::default(),
-            reason: "imported from results.tsv".to_owned(),
-            claim: (row.status == Status::Keep).then_some(lab::Claim::Unproven),
-            author: self.author(),
-            program: String::new(),
-            rule: format!("import {SCHEMA}"),
-            metric: metric.clone(),
-            direction,
-            epoch: Epoch::new(format!("import-{metric}")),
-            environment: Environment::default(),
-            other: serde_json::Map::new(),
-        })
-    }
 }
 
 /// An experiment as a line.
 fn line(experiment: &Experiment) -> String {
     let record = &experiment.record;
-    let status = match record.status {
-        Status::Keep => Status::Keep,
-        Status::Crash | Status::Timeout | Status::Invalid => Status::Crash,
-        Status::Discard | Status::Suspect | Status::Waiting => Status::Discard,
-    };
+    let status = written(record.status);
     let ran = status != Status::Crash;
     let value = record.value.filter(|_| ran).unwrap_or(0.0);
     let memory = record.summary.get(MEMORY).filter(|_| ran).map_or(0.0, |mb| mb / GIB);
@@ -172,64 +86,182 @@ fn line(experiment: &Experiment) -> String {
     line
 }
 
-/// The metric that a header names.
-fn header(line: &str) -> Result<MetricName, LedgerError> {
-    match line.trim_start_matches('\u{feff}').split('\t').map(str::trim).collect::<Vec<_>>()[..] {
-        ["commit", metric, "memory_gb", "status", "description"] if !metric.is_empty() => {
-            Ok(MetricName::new(metric))
-        }
-        _ => Err(LedgerError::Tsv(format!("its first line is `{}`", one_line(line)))),
+/// What the format has for a status.
+pub(crate) fn written(status: Status) -> Status {
+    match status {
+        Status::Keep => Status::Keep,
+        Status::Crash | Status::Timeout | Status::Invalid => Status::Crash,
+        Status::Discard | Status::Suspect | Status::Waiting => Status::Discard,
     }
 }
 
-fn row(line: &str) -> Result<Row<'_>, String> {
-    let fields: Vec<_> = line.splitn(5, '\t').map(str::trim).collect();
-    let [commit, value, memory, status, description] = fields[..] else {
-        return Err(format!("it has {} columns, not 5", fields.len()));
+/// Which column holds what.
+struct Columns {
+    count: usize,
+    commit: usize,
+    metric: usize,
+    status: usize,
+    description: Option<usize>,
+    memory: Option<usize>,
+    time: Option<usize>,
+    /// Those that may hold further numbers, by name.
+    more: Vec<(usize, String)>,
+}
+
+impl Table {
+    /// Reads a file. `metric` is what its metric may be called, where more than one column could be meant or none has
+    /// a name.
+    ///
+    /// # Errors
+    /// Where neither the first line is a header nor it is a line of karpathy's five columns.
+    pub(crate) fn read(text: &str, metric: Option<&MetricName>) -> Result<Self, LedgerError> {
+        let lines = text.trim_start_matches('\u{feff}').split('\n').enumerate();
+        let mut lines = lines
+            .map(|(i, line)| (i + 1, line.trim_end_matches('\r')))
+            .filter(|(_, line)| !line.trim().is_empty())
+            .peekable();
+        let first = lines.peek().map_or("", |(_, line)| *line);
+        let (columns, metric) = if let Some(header) = header(first) {
+            lines.next();
+            let rest: Vec<&str> = lines.clone().map(|(_, line)| line).collect();
+            header.columns(metric, &rest)?
+        } else if row(1, first, &karpathy()).is_ok() {
+            (karpathy(), metric.cloned().unwrap_or_else(|| MetricName::new(METRIC)))
+        } else {
+            return Err(LedgerError::Tsv(format!("its first line is `{}`", one_line(first))));
+        };
+        let (mut rows, mut skipped) = (Vec::new(), Vec::new());
+        for (number, line) in lines {
+            match row(number, line, &columns) {
+                Ok(row) => rows.push(row),
+                Err(why) => skipped.push((number, why)),
+            }
+        }
+        Ok(Self { metric, rows, skipped })
+    }
+}
+
+/// The columns of a file without a header.
+fn karpathy() -> Columns {
+    Columns {
+        count: 5,
+        commit: 0,
+        metric: 1,
+        memory: Some(2),
+        status: 3,
+        description: Some(4),
+        time: None,
+        more: Vec::new(),
+    }
+}
+
+/// The names of the columns.
+struct Header(Vec<String>);
+
+/// The header, if the line is one.
+fn header(line: &str) -> Option<Header> {
+    let names = Header(line.split('\t').map(|name| name.trim().to_owned()).collect());
+    (names.of(&COMMIT).is_some() && names.of(&STATUS).is_some()).then_some(names)
+}
+
+impl Header {
+    fn of(&self, known: &[&str]) -> Option<usize> {
+        self.0.iter().position(|name| known.contains(&name.to_lowercase().as_str()))
+    }
+
+    fn columns(
+        &self,
+        wanted: Option<&MetricName>,
+        rows: &[&str],
+    ) -> Result<(Columns, MetricName), LedgerError> {
+        let missing =
+            || LedgerError::Tsv(format!("its header has no metric: `{}`", one_line(&self.0.join(" "))));
+        let (commit, status) = (self.of(&COMMIT).ok_or_else(missing)?, self.of(&STATUS).ok_or_else(missing)?);
+        let (description, memory, time) = (self.of(&DESCRIPTION), self.of(&MEMORY_GB), self.of(&TIME));
+        let taken = [Some(commit), Some(status), description, memory, time, self.of(&COUNT)];
+        let free: Vec<usize> =
+            (0..self.0.len()).filter(|at| !taken.contains(&Some(*at)) && !self.0[*at].is_empty()).collect();
+        let numeric = |at: usize| {
+            let cells = rows.iter().filter_map(|row| row.split('\t').nth(at)).map(str::trim);
+            let mut filled = cells.filter(|cell| !is_empty(cell)).peekable();
+            filled.peek().is_none() || filled.any(|cell| number(cell).is_some())
+        };
+        let named = |name: &str| free.iter().copied().find(|at| self.0[*at] == name);
+        let metric = wanted.and_then(|wanted| named(wanted.as_str())).or_else(|| named(METRIC));
+        let metric = metric.or_else(|| free.iter().copied().find(|at| numeric(*at))).ok_or_else(missing)?;
+        let more = free.iter().filter(|at| **at != metric).map(|at| (*at, self.0[*at].clone())).collect();
+        let name = MetricName::new(self.0[metric].clone());
+        Ok((Columns { count: self.0.len(), commit, metric, status, description, memory, time, more }, name))
+    }
+}
+
+fn row(line: usize, text: &str, columns: &Columns) -> Result<Row, String> {
+    // A description that is last may hold tabs.
+    let cells: Vec<&str> = text.splitn(columns.count, '\t').map(str::trim).collect();
+    let needed = columns.commit.max(columns.metric).max(columns.status) + 1;
+    let last_may_lack = columns.description.is_some_and(|at| at + 1 == columns.count);
+    if cells.len() < needed || (cells.len() < columns.count && !last_may_lack) {
+        return Err(format!("it has {} columns, not {}", cells.len(), columns.count));
+    }
+    let cell = |at: usize| cells.get(at).copied().unwrap_or_default();
+    let status = match cell(columns.status).to_lowercase().as_str() {
+        "keep" | "kept" | "accept" | "accepted" | "baseline" => Status::Keep,
+        "discard" | "discarded" | "reject" | "rejected" | "revert" | "reverted" => Status::Discard,
+        "crash" | "crashed" | "error" | "fail" | "failed" | "oom" => Status::Crash,
+        "timeout" => Status::Timeout,
+        _ => return Err(format!("`{}` is not `keep`, `discard` or `crash`", cell(columns.status))),
     };
-    let number = |text: &str, name: &str| {
-        let value = text.parse::<f64>().ok().filter(|v| v.is_finite());
-        value.ok_or_else(|| format!("`{text}` is not a number ({name})"))
-    };
-    let status = match status {
-        "keep" => Status::Keep,
-        "discard" => Status::Discard,
-        "crash" => Status::Crash,
-        other => return Err(format!("`{other}` is not `keep`, `discard` or `crash`")),
-    };
+    let commit = cell(columns.commit).trim_matches('`');
     if commit.len() < 4 || !commit.chars().all(|c| c.is_ascii_hexdigit()) {
         return Err(format!("`{commit}` is not the name of a commit"));
     }
+    let ran = !matches!(status, Status::Crash | Status::Timeout);
+    let told = |at: usize, what: &str| {
+        number(cell(at)).ok_or_else(|| format!("`{}` is not a number ({what})", cell(at)))
+    };
+    let (mut value, mut summary) = (None, BTreeMap::new());
+    if ran {
+        value = Some(told(columns.metric, "the metric")?);
+        if let Some(at) = columns.memory.filter(|at| !is_empty(cell(*at))) {
+            summary.insert(MEMORY.to_owned(), told(at, "memory_gb")? * GIB);
+        }
+        summary.extend(columns.more.iter().filter_map(|(at, name)| Some((name.clone(), number(cell(*at))?))));
+    }
+    let at = columns.time.map(cell).and_then(time);
+    let description = columns.description.map(cell).unwrap_or_default();
     Ok(Row {
-        commit,
-        value: number(value, "the metric")?,
-        memory_gb: number(memory, "memory_gb")?,
+        line,
+        commit: commit.to_owned(),
+        value,
         status,
-        description,
+        description: one_line(description),
+        at,
+        summary,
     })
 }
 
-/// Whether the kept values fall or rise.
-fn direction<'a>(rows: impl Iterator<Item = &'a Row<'a>>) -> Direction {
-    let kept: Vec<f64> = rows.filter(|row| row.status == Status::Keep).map(|row| row.value).collect();
-    match (kept.first(), kept.last()) {
-        (Some(first), Some(last)) if last > first => Direction::Maximize,
-        _ => Direction::Minimize,
-    }
+/// Whether a cell says that there is nothing to say.
+fn is_empty(cell: &str) -> bool {
+    ["", "-", "–", "n/a", "na", "nan", "none"].contains(&cell.to_lowercase().as_str())
 }
 
-/// The same line of the same ledger always has the same id.
-fn id(tag: &Tag, commit: &git2::Commit<'_>, row: &Row<'_>) -> ExperimentId {
-    let text = format!("{tag}\0{}\0{}\0{}\0{}", commit.id(), row.status, row.value, row.description);
-    let hash = Sha256::digest(text.as_bytes());
-    let mut bytes = [0; 16];
-    bytes.copy_from_slice(&hash[..16]);
-    ExperimentId(Builder::from_custom_bytes(bytes).into_uuid())
+fn number(cell: &str) -> Option<f64> {
+    cell.trim_end_matches('%').replace(',', "").parse::<f64>().ok().filter(|value| value.is_finite())
+}
+
+/// A time as people write it down; one without a zone is in UTC.
+fn time(cell: &str) -> Option<Timestamp> {
+    let zoned = || cell.parse::<Timestamp>().ok();
+    let civil = || cell.parse::<jiff::civil::DateTime>().ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok();
+    let seconds = || Timestamp::from_second(cell.parse().ok()?).ok();
+    zoned().or_else(|| civil().map(|at| at.timestamp())).or_else(seconds)
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use proptest::prelude::*;
+
     use super::*;
     use crate::testing::{Lab, append, record};
 
@@ -265,54 +297,56 @@ mod tests {
         assert_eq!(text, "commit\tval_bpb\tmemory_gb\tstatus\tdescription\n");
     }
 
-    #[test]
-    fn what_was_exported_is_imported_once_and_what_is_unknown_is_reported() {
-        let lab = Lab::new();
-        let ledger = lab.ledger();
-        let tag = Tag::new("old");
-        let head = &ledger.head().unwrap().as_str()[..7].to_owned();
-        let text = format!(
-            "commit\tacc\tmemory_gb\tstatus\tdescription\r\n\
-             {head}\t0.510000\t44.0\tkeep\tbaseline\r\n\
-             {head}\t0.000000\t0.0\tcrash\tdouble the width\r\n\
-             {head}\t0.620000\t43.9\tkeep\tmore heads\r\n\
-             0123abc\t0.620000\t43.9\tkeep\telsewhere\n\
-             {head}\tmany\t43.9\tkeep\tno number\n\
-             \n\
-             {head}\t0.1\tkeep\n"
-        );
-        let done = ledger.import_tsv(&tag, &text).unwrap();
-        assert_eq!((done.added, done.present), (3, 0));
-        let skipped: Vec<_> = done.skipped.iter().map(|(line, why)| format!("{line}: {why}")).collect();
-        insta::assert_snapshot!(skipped.join("\n"), @r"
-        5: the repository has no commit `0123abc`
-        6: `many` is not a number (the metric)
-        8: it has 3 columns, not 5
-        ");
-        let experiments = ledger.experiments(&tag).unwrap();
-        let shown: Vec<_> = experiments
-            .iter()
-            .map(|e| {
-                format!(
-                    "{} {} {:?} {:?}",
-                    e.record.number, e.record.status, e.record.value, e.record.direction
-                )
-            })
-            .collect();
-        insta::assert_snapshot!(shown.join("\n"), @r"
-        0 keep Some(0.51) Maximize
-        1 crash None Maximize
-        2 keep Some(0.62) Maximize
-        ");
-        assert!(experiments[0].record.baseline && !experiments[2].record.baseline);
-        let again = ledger.import_tsv(&tag, &text).unwrap();
-        assert_eq!((again.added, again.present), (0, 3));
-        assert_eq!(ledger.export_tsv(&tag).unwrap().lines().count(), 4);
+    fn read(text: &str) -> String {
+        let table = match Table::read(text, None) {
+            Ok(table) => table,
+            Err(error) => return error.to_string(),
+        };
+        let rows = table.rows.iter().map(|row| {
+            let value = row.value.map_or_else(|| "none".to_owned(), |value| value.to_string());
+            let at = row.at.map(|at| format!(" at {at}")).unwrap_or_default();
+            format!(
+                "{}: {} {value} {} {:?} {:?}{at}",
+                row.line, row.commit, row.status, row.description, row.summary
+            )
+        });
+        let skipped = table.skipped.iter().map(|(line, why)| format!("{line}: {why}"));
+        std::iter::once(table.metric.to_string()).chain(rows).chain(skipped).collect::<Vec<_>>().join("\n")
     }
 
     #[test]
-    fn another_table_is_refused() {
-        let error = Lab::new().ledger().import_tsv(&Tag::default(), "a\tb\n").unwrap_err();
-        insta::assert_snapshot!(error, @"this is not a results.tsv: its first line is `a b`");
+    fn what_forks_make_of_it_is_read() {
+        insta::assert_snapshot!(read(
+            "\u{feff}Timestamp\texperiment\tcommit\tStatus\tval_bpb\tpeak_vram_gb\ttok_sec\tmodel\tdescription\r\n\
+             2026-03-08T10:00:00Z\t1\ta1b2c3d\tKEEP\t0.9979\t44.0\t1,690,000\topus\tbaseline\r\n\
+             2026-03-08 10:06:00\t2\t`b2c3d4e`\treverted\t1.005\t\t-\topus\tGeLU\twith a tab\r\n\
+             \t3\tc3d4e5f\tOOM\t0.000000\t0.0\t\topus\t\r\n"
+        ), @r#"
+        val_bpb
+        2: a1b2c3d 0.9979 keep "baseline" {"peak_vram_mb": 45056.0, "tok_sec": 1690000.0} at 2026-03-08T10:00:00Z
+        3: b2c3d4e 1.005 discard "GeLU with a tab" {} at 2026-03-08T10:06:00Z
+        4: c3d4e5f none crash "" {}
+        "#);
+        insta::assert_snapshot!(read("a1b2c3d\t0.9979\t44.0\tkeep\tbaseline\nb2c3d4e\t1.1\t44.0\tdiscard\n"), @r#"
+        val_bpb
+        1: a1b2c3d 0.9979 keep "baseline" {"peak_vram_mb": 45056.0}
+        2: b2c3d4e 1.1 discard "" {"peak_vram_mb": 45056.0}
+        "#);
+        insta::assert_snapshot!(read("status\taccuracy\tsha\nkeep\t51.5%\ta1b2c3d\nkeep\tmany\tb2c3d4e\ngood\t1\tb2c3d4e\nkeep\t1\tx\n"), @r#"
+        accuracy
+        2: a1b2c3d 51.5 keep "" {}
+        3: `many` is not a number (the metric)
+        4: `good` is not `keep`, `discard` or `crash`
+        5: `x` is not the name of a commit
+        "#);
+        insta::assert_snapshot!(read("commit\tstatus\n"), @"this is not a results.tsv: its header has no metric: `commit status`");
+        insta::assert_snapshot!(read("commit val_bpb memory_gb status description\n"), @"this is not a results.tsv: its first line is `commit val_bpb memory_gb status description`");
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_or_refused(text in "(commit|status|val_bpb|keep|a1b2c3d|0\\.5|\\PC|\\t|\\r?\\n){0,40}") {
+            let _ = Table::read(&text, None);
+        }
     }
 }

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use frames::{Format, TABLES, Which};
+use lab::Tag;
+use ledger::Imported;
 
 use super::look::frame_of;
 use crate::failure::{ExitCode, Failure};
@@ -10,8 +12,6 @@ use crate::grammar::{ExportArgs, FileFormat, ImportArgs};
 use crate::session::Session;
 use crate::sink::Sink;
 
-/// Where karpathy's loop keeps its results.
-const RESULTS: &str = "results.tsv";
 /// Where all tables go when nothing is said.
 const FOLDER: &str = "frames";
 
@@ -82,15 +82,54 @@ fn results_tsv(args: &ExportArgs, session: &Session, sink: &dyn Sink) -> Result<
     Ok(())
 }
 
-/// Reads experiments from a results.tsv.
+/// Reads experiments from a results.tsv, or from a branch with its results.tsv.
 pub(super) fn import(args: &ImportArgs, session: &Session, sink: &dyn Sink) -> Result<(), Failure> {
     let ledger = session.ledger()?;
-    let tag = session.tag(&ledger, args.tag.tag.as_ref())?;
-    let path = session.folder.join(args.file.as_deref().unwrap_or(Path::new(RESULTS)));
-    let text = std::fs::read_to_string(&path).map_err(|error| Failure::io("read", &path, &error))?;
-    let done = ledger.import_tsv(&tag, &text)?;
-    let mut lines = vec![format!("{} experiments added, {} were there already", done.added, done.present)];
-    lines.extend(done.skipped.iter().map(|(line, why)| format!("line {line} was passed over: {why}")));
-    sink.show(view::plain(&lines.join("\n")));
+    let lab = session.lab(&ledger).ok();
+    let given = args.file.as_ref().map(|file| {
+        let path = session.folder.join(file);
+        std::fs::read_to_string(&path).map_err(|error| Failure::io("read", &path, &error))
+    });
+    let given = given.transpose()?;
+    let (tag, done) = match &args.branch {
+        Some(branch) => {
+            let text = match given {
+                Some(text) => text,
+                None => ledger.results_of(branch)?.ok_or_else(|| {
+                    Failure::new(format!("there is no results.tsv, neither in {branch} nor in {}", ledger.root().display()))
+                        .hint("name it: `import FILE --branch NAME`; without it nobody knows what came of the changes")
+                })?,
+            };
+            let tag = match &args.tag.tag {
+                Some(tag) => tag.clone(),
+                None => Tag::parse(branch.rsplit('/').next().unwrap_or(branch)).map_err(|why| {
+                    Failure::new(why).hint("name the line of research: --tag NAME").code(ExitCode::Usage)
+                })?,
+            };
+            let done = ledger.import_branch(&tag, branch, &text, lab.as_ref())?;
+            (tag, done)
+        }
+        None => {
+            let tag = session.tag(&ledger, args.tag.tag.as_ref())?;
+            let done = ledger.import_tsv(&tag, &given.unwrap_or_default(), lab.as_ref())?;
+            (tag, done)
+        }
+    };
+    sink.show(view::plain(&told(&tag, &done).join("\n")));
     Ok(())
+}
+
+fn told(tag: &Tag, done: &Imported) -> Vec<String> {
+    let mut lines = vec![format!("{} experiments added, {} were there already", done.added, done.present)];
+    if done.lost > 0 {
+        lines.push(format!("{} of them have lost their change: git has their commits no more", done.lost));
+    }
+    if done.unnamed > 0 {
+        lines.push(format!("{} commits of the branch are in no line of the file", done.unnamed));
+    }
+    if let Some(best) = &done.best {
+        lines.push(format!("the best is {}: `loop start --tag {tag}` goes on from there", best.short()));
+    }
+    lines.extend(done.skipped.iter().map(|(line, why)| format!("line {line} was passed over: {why}")));
+    lines
 }
