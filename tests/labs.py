@@ -113,7 +113,8 @@ class Lab:
 
     def program(self, text: str = "Explore the learning rate first.\n", **settings: Any) -> None:
         """Writes `program.md`. JSON is YAML, so each setting is written as JSON; None leaves one out."""
-        merged = SETTINGS | {"run": f"python3 -S train.py {self.gate}"} | settings
+        usual = {"run": f"python3 -S train.py {self.gate}", "writes": [str(self.gate)]}
+        merged = SETTINGS | usual | settings
         lines = [f"{key}: {json.dumps(value)}" for key, value in merged.items() if value is not None]
         self.write("program.md", "---\n" + "\n".join(lines) + f"\n---\n{text}")
 

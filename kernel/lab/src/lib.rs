@@ -41,7 +41,7 @@ pub use metrics::Metrics;
 pub use peers::Peers;
 pub use record::{Cost, Environment, Record, RunRecord};
 pub use said::{Idea, Said};
-pub use settings::{AgentSession, AtBudget, Direction, EpochInputs, Lab};
+pub use settings::{AgentSession, AtBudget, Direction, EpochInputs, Lab, Limits};
 
 /// The version of every serialised format of this crate: records, events, status and JSON output.
 pub const SCHEMA: u32 = 1;

@@ -13,7 +13,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{AgentSession, AtBudget, Direction, Hook, Lab, LabError, MetricName, Seconds};
+use crate::{AgentSession, AtBudget, Direction, Hook, Lab, LabError, Limits, MetricName, Seconds};
 
 mod check;
 mod front;
@@ -24,7 +24,7 @@ mod tests;
 use node::Field;
 
 /// Every setting that front matter can hold.
-pub(crate) const SETTINGS: [&str; 23] = [
+pub(crate) const SETTINGS: [&str; 29] = [
     "editable",
     "setup",
     "build",
@@ -48,6 +48,12 @@ pub(crate) const SETTINGS: [&str; 23] = [
     "ideas",
     "plateau",
     "hooks",
+    "sandbox",
+    "network",
+    "reads",
+    "writes",
+    "env",
+    "limits",
 ];
 
 /// A value that `setting` can have.
@@ -72,6 +78,12 @@ pub(crate) fn example(setting: &str) -> &'static str {
         "space" => "{RATE: 1e-4..1e-1 log}",
         "ideas" => "[try a longer warm-up]",
         "hooks" => "{after: ./notify.sh}",
+        "sandbox" => "off",
+        "network" => "true",
+        "reads" => "[~/data/corpus]",
+        "writes" => "[~/data/features]",
+        "env" => "[NCCL_DEBUG]",
+        "limits" => "{memory: 32GB, processes: 4096, disk: 50GB}",
         _ => "5",
     }
 }
@@ -103,6 +115,12 @@ impl Default for Lab {
             ideas: Vec::new(),
             plateau: 0,
             hooks: BTreeMap::new(),
+            sandbox: true,
+            network: false,
+            reads: Vec::new(),
+            writes: Vec::new(),
+            env: Vec::new(),
+            limits: Limits::default(),
             instructions: String::new(),
             declared: false,
         }
@@ -166,6 +184,12 @@ impl Lab {
             }
             "agent_timeout" => self.agent_timeout = field.seconds()?,
             "space" => self.space = field.words()?,
+            "sandbox" => self.sandbox = field.on_or_off()?,
+            "network" => self.network = field.switch()?,
+            "reads" => self.reads = field.paths()?,
+            "writes" => self.writes = field.paths()?,
+            "env" => self.env = field.texts("a variable or a list of variables")?,
+            "limits" => self.limits = field.limits()?,
             name => unreachable!("`{name}` is in SETTINGS and is not read"),
         }
         Ok(())

@@ -58,10 +58,40 @@ pub struct Lab {
     /// Commands to run before a candidate is made and after an experiment is recorded; what they print steers the next
     /// proposal.
     pub hooks: BTreeMap<Hook, String>,
+    /// Whether builds and runs are kept in a sandbox.
+    pub sandbox: bool,
+    /// Whether builds and runs may use the network.
+    pub network: bool,
+    /// Paths that builds and runs may read although the sandbox hides them: absolute, `~/…`, or relative to the checkout.
+    pub reads: Vec<String>,
+    /// Paths beside the worktree that builds and runs may write: absolute, `~/…`, or relative to the checkout.
+    pub writes: Vec<String>,
+    /// Environment variables that builds and runs see beside the usual ones.
+    pub env: Vec<String>,
+    /// How much of the machine a build or a run may use.
+    pub limits: Limits,
     /// The instructions: the text after the front matter.
     pub instructions: String,
     /// Whether the program has front matter at all; without it the karpathy defaults hold.
     pub declared: bool,
+}
+
+/// How much of the machine a build or a run may use, with everything that it starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Bytes of memory; `None` is most of the machine's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<u64>,
+    /// Processes and threads at the same time.
+    pub processes: u32,
+    /// Bytes of its worktree, its caches and its temporary files.
+    pub disk: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { memory: None, processes: 4096, disk: 50_000_000_000 }
+    }
 }
 
 /// Whether lower or higher is better.
@@ -208,6 +238,45 @@ fn read_seconds(text: &str) -> Option<f64> {
     Some(seconds)
 }
 
+/// Reads a size: `32GB`, `1.5 TB`, `512 MiB`; a plain number is bytes.
+///
+/// # Errors
+/// A sentence that says what is expected.
+///
+/// ```
+/// use lab::settings::parse_bytes;
+/// assert_eq!(parse_bytes("32GB"), Ok(32_000_000_000));
+/// assert_eq!(parse_bytes("512 MiB"), Ok(536_870_912));
+/// assert!(parse_bytes("much").is_err());
+/// ```
+pub fn parse_bytes(text: &str) -> Result<u64, String> {
+    let wrong = || format!("`{text}` is not a size: write one such as `500MB` or `32GB`");
+    let plain = text.trim();
+    let (number, unit) = plain.split_at(plain.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(plain.len()));
+    let size = match unit.to_ascii_uppercase().as_str() {
+        "" | "B" => 1.0,
+        "KB" => 1e3,
+        "MB" => 1e6,
+        "GB" => 1e9,
+        "TB" => 1e12,
+        "KIB" => 1024.0,
+        "MIB" => 1_048_576.0,
+        "GIB" => 1_073_741_824.0,
+        "TIB" => 1_099_511_627_776.0,
+        _ => return Err(wrong()),
+    };
+    let bytes = read_decimal(number.trim()).ok_or_else(wrong)? * size;
+    if bytes < 9e18 { Ok(bytes.round() as u64) } else { Err(wrong()) }
+}
+
+/// A size as people write it: `32GB`, `1.5GB`, `512MB`.
+pub fn format_bytes(bytes: u64) -> String {
+    let units = [(1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")];
+    let (size, unit) = units.into_iter().find(|(size, _)| bytes as f64 >= *size).unwrap_or((1.0, "B"));
+    let tenths = (bytes as f64 / size * 10.0).round() / 10.0;
+    format!("{tenths}{unit}")
+}
+
 /// Reads digits with at most one point: no sign, no exponent, no `inf`.
 fn read_decimal(text: &str) -> Option<f64> {
     let plain = text.starts_with(|c: char| c.is_ascii_digit())
@@ -237,6 +306,20 @@ mod tests {
         }
         let error = parse_seconds("soon").unwrap_err();
         insta::assert_snapshot!(error, @"`soon` is not a length of time: write one such as `20s`, `5m` or `1h30m`");
+    }
+
+    #[test]
+    fn sizes() {
+        let read = |text| parse_bytes(text).ok();
+        assert_eq!(read("50GB"), Some(50_000_000_000));
+        assert_eq!(read(" 1.5 tb "), Some(1_500_000_000_000));
+        assert_eq!(read("1GiB"), Some(1 << 30));
+        assert_eq!(read("4096"), Some(4096));
+        for wrong in ["", "GB", "-1GB", "5 parsecs", "1e3", "1GB2", "99999999999TB"] {
+            assert_eq!(read(wrong), None, "{wrong}");
+        }
+        let shown = [0, 999, 1_500, 20_000_000, 32_000_000_000, 2_500_000_000_000].map(format_bytes);
+        assert_eq!(shown, ["0B", "999B", "1.5kB", "20MB", "32GB", "2.5TB"]);
     }
 
     #[test]
@@ -272,6 +355,7 @@ mod tests {
         let none = BTreeMap::new();
         let given = EpochInputs { locked: "", inputs: &none, hardware: "", budget: Seconds(1.0) };
         let lab = Lab { instructions: "Be bold.".to_owned(), timeout: Seconds(7.0), ..Lab::default() };
+        let lab = Lab { network: true, reads: vec!["/data".to_owned()], ..lab };
         assert_eq!(lab.epoch(&given), Lab::default().epoch(&given));
     }
 

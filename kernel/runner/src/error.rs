@@ -50,6 +50,12 @@ pub enum RunnerError {
         /// The program.
         program: String,
     },
+    /// A run could write what it is judged by.
+    #[error("`writes` has `{path}`, which holds the repository's history, or what Overnight keeps of it")]
+    Writes {
+        /// The path as the lab names it.
+        path: String,
+    },
     /// The lab's `setup` failed.
     #[error("`setup` ended with {exit}: {command}\n{tail}")]
     Setup {
@@ -115,6 +121,9 @@ impl RunnerError {
             Self::NoProgram { program, field } => {
                 Some(format!("install `{program}`, or change `{field}:` in program.md"))
             }
+            Self::Writes { .. } => {
+                Some("name a folder beside it: a run could change its own record otherwise".to_owned())
+            }
             Self::Setup { .. } => {
                 Some("run the command by hand in the lab's folder and see what it needs".to_owned())
             }
@@ -140,9 +149,11 @@ impl RunnerError {
     pub fn code(&self) -> u8 {
         match self {
             Self::Held { .. } => crate::exit::HELD,
-            Self::Lab(_) | Self::NoProgram { .. } | Self::MissingInput { .. } | Self::Proposer { .. } => {
-                crate::exit::LAB
-            }
+            Self::Lab(_)
+            | Self::Writes { .. }
+            | Self::NoProgram { .. }
+            | Self::MissingInput { .. }
+            | Self::Proposer { .. } => crate::exit::LAB,
             Self::Told { code, .. } => *code,
             _ => crate::exit::FAILED,
         }

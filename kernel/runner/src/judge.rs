@@ -22,8 +22,10 @@ pub struct Evidence<'a> {
     pub value: Option<f64>,
     /// When a run is killed.
     pub timeout: Seconds,
-    /// The last lines of its log.
+    /// The last lines of its log, or what its shim says of its end.
     pub tail: &'a str,
+    /// The files that it changed and must not, each with what was done to it.
+    pub changed: &'a [String],
     /// What it is compared with.
     pub against: Against,
 }
@@ -69,6 +71,9 @@ pub fn judge(evidence: &Evidence) -> Verdict {
         judgement: Judgement { status, reason, delta, confidence: None },
         again: false,
     };
+    if !evidence.changed.is_empty() {
+        return settle(Status::Invalid, changed(evidence), None);
+    }
     match evidence.exit {
         "0" | "budget" => {}
         "timeout" => {
@@ -124,11 +129,27 @@ pub fn judge(evidence: &Evidence) -> Verdict {
     }
 }
 
+/// What was changed that must not be, and what to do about it where the lab's own code does so.
+fn changed(evidence: &Evidence) -> String {
+    let files = evidence.changed.join(", ");
+    match evidence.against {
+        Against::Nothing => format!(
+            "it {files}, which git tracks and no run may change: have the code write elsewhere, or take the file out \
+             of git (`git rm --cached`)"
+        ),
+        Against::Best(_) | Against::Moved { .. } => {
+            format!("it {files}, which is not its to change: its value says nothing")
+        }
+    }
+}
+
 fn crash(exit: &str, tail: &str) -> String {
     let what = match exit {
         "lost" => "the run was lost: its processes were gone and had told no end".to_owned(),
         "build failed" => "its build failed".to_owned(),
         "not started" => "it could not be started".to_owned(),
+        "limit" => return tail.trim().to_owned(),
+        "signal 25" => "it wrote a file larger than `limits: {disk: …}` in program.md".to_owned(),
         "signal 9" => "it was killed by signal 9 (out of memory?)".to_owned(),
         _ => match exit.strip_prefix("exit ") {
             Some(code) => format!("it ended with exit code {code}"),
@@ -180,14 +201,23 @@ mod tests {
             ("signal 11", None, on_best, ""),
             ("timeout", Some(0.1), on_best, ""),
             ("build failed", None, on_best, "error[E0308]: mismatched types"),
+            ("limit", Some(0.1), on_best, "it used 40GB of memory, more than its limit of 32GB"),
             ("lost", None, on_best, ""),
         ];
         let mut table = String::new();
         for (exit, value, against, tail) in cases {
             let timeout = Seconds(600.0);
             let direction = Direction::Minimize;
-            let verdict =
-                judge(&Evidence { metric: &metric, direction, exit, value, timeout, tail, against });
+            let verdict = judge(&Evidence {
+                metric: &metric,
+                direction,
+                exit,
+                value,
+                timeout,
+                tail,
+                against,
+                changed: &[],
+            });
             let Judgement { status, reason, .. } = verdict.judgement;
             let again = if verdict.again { " (again)" } else { "" };
             let _ = writeln!(table, "{status}{again}: {reason}");
@@ -209,8 +239,34 @@ mod tests {
         crash: it was ended by signal 11
         timeout: it was still running after 10m and was killed
         crash: its build failed: error[E0308]: mismatched types
+        crash: it used 40GB of memory, more than its limit of 32GB
         crash: the run was lost: its processes were gone and had told no end
         ");
+    }
+
+    #[test]
+    fn what_is_locked_may_not_be_changed() {
+        let metric = MetricName::new("val_bpb");
+        let changed = ["changed harness.py".to_owned(), "removed data.py".to_owned()];
+        let best = Against::Best(Mark { number: 4, value: 0.9 });
+        let said = [Against::Nothing, best].map(|against| {
+            let evidence = Evidence {
+                metric: &metric,
+                direction: Direction::Minimize,
+                exit: "0",
+                value: Some(0.5),
+                timeout: Seconds(1.0),
+                tail: "",
+                changed: &changed,
+                against,
+            };
+            let Judgement { status, reason, .. } = judge(&evidence).judgement;
+            format!("{status}: {reason}")
+        });
+        insta::assert_snapshot!(said.join("\n"), @r##"
+        invalid: it changed harness.py, removed data.py, which git tracks and no run may change: have the code write elsewhere, or take the file out of git (`git rm --cached`)
+        invalid: it changed harness.py, removed data.py, which is not its to change: its value says nothing
+        "##);
     }
 
     #[test]
@@ -224,6 +280,7 @@ mod tests {
             value: Some(0.6),
             timeout: Seconds(1.0),
             tail: "",
+            changed: &[],
             against,
         };
         assert_eq!(judge(&evidence).judgement.status, Status::Keep);

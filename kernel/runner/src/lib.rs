@@ -31,6 +31,7 @@ pub mod overrides;
 pub mod processes;
 pub mod proposers;
 pub mod protocol;
+pub mod sandbox;
 pub mod shim;
 pub mod state;
 pub mod status;
@@ -54,6 +55,7 @@ pub use error::RunnerError;
 pub use host::Host;
 pub use paths::Paths;
 pub use protocol::{Request, Response, StartOptions};
+pub use sandbox::Facts;
 pub use serve::{Begin, Serve, serve};
 
 /// Exit codes that the command line owes to what a runner says.

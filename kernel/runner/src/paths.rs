@@ -52,6 +52,11 @@ impl Paths {
         self.slot(slot).join("tree")
     }
 
+    /// Where a slot's tools keep what they compile, from run to run.
+    pub fn tools(&self, slot: u32) -> PathBuf {
+        self.slot(slot).join("tools")
+    }
+
     /// The folder of the loop's proposers: each that edits in place has one in it, with a worktree of its own.
     pub fn proposers(&self) -> PathBuf {
         self.cache.join("proposers")

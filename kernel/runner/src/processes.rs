@@ -26,6 +26,18 @@ struct Stat {
     parent: i32,
     start: u64,
     dead: bool,
+    threads: u64,
+    /// Pages in memory.
+    resident: u64,
+}
+
+/// What a process uses.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Used {
+    pub(crate) pid: i32,
+    pub(crate) threads: u64,
+    /// Bytes in memory, those shared with others among them.
+    pub(crate) resident: u64,
 }
 
 impl Process {
@@ -57,6 +69,8 @@ fn stat(pid: i32) -> Option<Stat> {
         dead: matches!(*fields.first()?, "Z" | "X"),
         parent: fields.get(1)?.parse().ok()?,
         start: fields.get(19)?.parse().ok()?,
+        threads: fields.get(17)?.parse().unwrap_or(1),
+        resident: fields.get(21)?.parse().unwrap_or(0),
     })
 }
 
@@ -67,6 +81,13 @@ fn all() -> Vec<i32> {
 
 /// Every living process below `ancestor`, itself not among them.
 pub(crate) fn descendants(ancestor: i32) -> Vec<i32> {
+    used_below(ancestor).into_iter().map(|used| used.pid).collect()
+}
+
+/// What every living process below `ancestor` uses.
+pub(crate) fn used_below(ancestor: i32) -> Vec<Used> {
+    // Bytes of a page: as good as always 4096, and otherwise more.
+    let page = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE).ok().flatten().unwrap_or(4096) as u64;
     let stats: HashMap<i32, Stat> = all().into_iter().filter_map(|pid| Some((pid, stat(pid)?))).collect();
     let mut children: HashMap<i32, Vec<i32>> = HashMap::new();
     for (pid, stat) in &stats {
@@ -76,13 +97,32 @@ pub(crate) fn descendants(ancestor: i32) -> Vec<i32> {
     let mut next = vec![ancestor];
     while let Some(pid) = next.pop() {
         for child in children.get(&pid).into_iter().flatten() {
-            if !stats[child].dead {
-                found.push(*child);
+            let stat = stats[child];
+            if !stat.dead {
+                found.push(Used { pid: *child, threads: stat.threads, resident: stat.resident * page });
             }
             next.push(*child);
         }
     }
     found
+}
+
+/// Bytes of memory of a process, those that it shares with others in equal parts.
+pub(crate) fn proportional(pid: i32) -> Option<u64> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("Pss:"))?;
+    Some(line.split_ascii_whitespace().next()?.parse::<u64>().ok()? * 1024)
+}
+
+/// How many processes and threads the machine has.
+pub(crate) fn count() -> u64 {
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    load.split(['/', ' ']).nth(4).and_then(|all| all.parse().ok()).unwrap_or(0)
+}
+
+/// The process that started it.
+pub(crate) fn parent(pid: i32) -> Option<i32> {
+    stat(pid).map(|stat| stat.parent)
 }
 
 /// Every living process, this one apart, whose environment marks it as part of one of `runs`.

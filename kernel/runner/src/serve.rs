@@ -115,6 +115,11 @@ async fn accept(listener: UnixListener, engine: Arc<Engine>) {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
+                // A candidate that found the socket is not to command the loop that judges it.
+                if stream.peer_cred().ok().and_then(|peer| peer.pid()).is_none_or(of_a_run) {
+                    tracing::warn!("a process of a run asked the runner for something; it was not heard");
+                    continue;
+                }
                 let engine = Arc::clone(&engine);
                 tokio::spawn(async move {
                     if let Err(error) = talk(stream, &engine).await {
@@ -129,6 +134,22 @@ async fn accept(listener: UnixListener, engine: Arc<Engine>) {
             }
         }
     }
+}
+
+/// Whether a process is gone, or is one of those that a shim looks after.
+fn of_a_run(pid: i32) -> bool {
+    let mut at = Some(pid);
+    while let Some(pid) = at.filter(|pid| *pid > 1) {
+        let command = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        if command.split(|b| *b == 0).nth(1) == Some(b"shim") {
+            return true;
+        }
+        at = crate::processes::parent(pid);
+        if at.is_none() {
+            return true;
+        }
+    }
+    false
 }
 
 async fn talk(stream: UnixStream, engine: &Engine) -> std::io::Result<()> {

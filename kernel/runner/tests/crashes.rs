@@ -123,11 +123,11 @@ fn a_run_outlives_its_runner() {
 /// A run whose shim was killed too is begun again, and what it left is ended.
 #[test]
 fn a_lost_run_is_run_again() {
-    let lab = TinyLab::new("");
-    let once = lab.folder.path().join("once");
+    let lab = TinyLab::new("caches: [kept/]\n");
+    let once = lab.paths.tree(0).join("kept/once");
     lab.write(
         "run.sh",
-        &format!("[ -e {0} ] || {{ touch {0}; sleep 1000 & sleep 1000; }}; echo 'loss: 5'\n", once.display()),
+        "[ -e kept/once ] || { mkdir kept; touch kept/once; sleep 1000 & sleep 1000; }; echo 'loss: 5'\n",
     );
     git(&lab.root(), &["commit", "--quiet", "-am", "once"]);
     let mut first = runner(&lab, Some(&TinyLab::options(1)));

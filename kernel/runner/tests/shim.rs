@@ -33,6 +33,7 @@ impl Run {
             stop_at: None,
             grace: Seconds(60.0),
             metrics: true,
+            sandbox: None,
         };
         Self { folder, mark, job }
     }

@@ -23,7 +23,8 @@ impl Check<'_> {
         self.editable()?;
         self.untracked("inputs", &self.lab.inputs)?;
         self.untracked("caches", &self.lab.caches)?;
-        self.apart()
+        self.apart()?;
+        self.sandbox()
     }
 
     /// The error on `field`. Only what the front matter says can be wrong: defaults do not contradict.
@@ -67,6 +68,45 @@ impl Check<'_> {
         }
         if lab.crashes == 0 {
             self.wrong("crashes", "would end the loop before it begins", "write 1 or more")?;
+        }
+        Ok(())
+    }
+
+    fn sandbox(&self) -> Result<(), LabError> {
+        let lab = self.lab;
+        for (field, paths) in [("reads", &lab.reads), ("writes", &lab.writes)] {
+            for path in paths {
+                let whole = matches!(editable::plain(path), "" | "." | "~")
+                    || path.split('/').any(|part| part == "..");
+                if whole || path.starts_with('~') && !path.starts_with("~/") {
+                    let hint =
+                        "name a file or a folder: `/data/corpus`, `~/data/corpus`, or one of the checkout's";
+                    self.wrong(field, format!("has `{path}`"), hint)?;
+                }
+                if field == "writes" && editable::plain(path).split('/').any(|part| part == ".git") {
+                    self.wrong(field, format!("has `{path}`, which is git's own"), "remove it")?;
+                }
+            }
+        }
+        for name in &lab.env {
+            if !is_variable(name) {
+                let problem = format!("has `{name}`, which is not the name of an environment variable");
+                self.wrong(
+                    "env",
+                    problem,
+                    "write names such as `NCCL_DEBUG`; values come from where the loop is started",
+                )?;
+            }
+        }
+        if lab.limits.processes == 0 || lab.limits.disk == 0 || lab.limits.memory == Some(0) {
+            self.wrong("limits", "has a zero", "nothing could run with it: write more, or leave it out")?;
+        }
+        let beside =
+            [("network", lab.network), ("reads", !lab.reads.is_empty()), ("writes", !lab.writes.is_empty())];
+        for (field, set) in beside {
+            if set && !lab.sandbox {
+                self.wrong(field, "has no meaning beside `sandbox: off`", "leave one of the two out")?;
+            }
         }
         Ok(())
     }

@@ -9,7 +9,11 @@ use serde::{
 use serde_saphyr::{Location, MessageFormatter as _, Spanned, UserMessageFormatter};
 
 use super::SETTINGS;
-use crate::{LabError, Seconds, error::Place, settings::parse_seconds};
+use crate::{
+    LabError, Limits, Seconds,
+    error::Place,
+    settings::{parse_bytes, parse_seconds},
+};
 
 /// A setting that exists, and what the front matter says of it.
 pub(super) struct Field<'a> {
@@ -200,6 +204,43 @@ impl Field<'_> {
     pub(super) fn switch(&self) -> Result<bool, LabError> {
         let Node::Switch(switch) = self.value else { return Err(self.wrong("`true` or `false`")) };
         Ok(switch)
+    }
+
+    /// `on` or `off`, in any of YAML's words for them.
+    pub(super) fn on_or_off(&self) -> Result<bool, LabError> {
+        match &self.value {
+            Node::Switch(switch) => Ok(*switch),
+            Node::Text(text) if text == "on" => Ok(true),
+            Node::Text(text) if text == "off" => Ok(false),
+            _ => Err(self.wrong("`on` or `off`")),
+        }
+    }
+
+    /// Limits by name; one that is not said has its default.
+    pub(super) fn limits(&self) -> Result<Limits, LabError> {
+        let expected = "`memory` and `disk` with sizes such as `32GB`, `processes` with a whole number";
+        let Node::Settings(settings) = &self.value else { return Err(self.wrong(expected)) };
+        let mut limits = Limits::default();
+        for (name, node) in settings {
+            let wrong = || self.wrong_node(expected, node);
+            let bytes = || match node {
+                Node::Number(n) if n.fract() == 0.0 && (0.0..9e18).contains(n) => Ok(*n as u64),
+                Node::Text(text) => parse_bytes(text).map_err(|_| wrong()),
+                _ => Err(wrong()),
+            };
+            match (name.as_str(), node) {
+                ("memory", _) => limits.memory = Some(bytes()?),
+                ("disk", _) => limits.disk = bytes()?,
+                ("processes", Node::Number(n))
+                    if n.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(n) =>
+                {
+                    limits.processes = *n as u32;
+                }
+                ("processes", _) => return Err(wrong()),
+                _ => return Err(self.wrong_node(expected, &Node::Text(name.clone()))),
+            }
+        }
+        Ok(limits)
     }
 
     fn wrong(&self, expected: &str) -> LabError {

@@ -37,7 +37,8 @@ fn every_setting() {
          inputs: data/\ncaches:\n  - target/\n  - .venv\nseed_env: SEED\ncrashes: 3\nrepairs: 1\nahead: false\n\
          agent_session: kept\nagent_timeout: 5m\n\
          space: {RATE: 1e-4..1e-1 log, DEPTH: [4, 6], SEED_2: fixed}\nideas: [a longer warm-up, no dropout]\n\
-         plateau: 30\nhooks: {before: ./look, after: ./notify.sh 7}",
+         plateau: 30\nhooks: {before: ./look, after: ./notify.sh 7}\nsandbox: on\nnetwork: true\nreads: [/data, ~/corpus]\n\
+         writes: out/\nenv: [NCCL_DEBUG]\nlimits: {memory: 32GB, processes: 64, disk: 1.5TB}",
     )
     .unwrap();
     let expected = Lab {
@@ -66,6 +67,12 @@ fn every_setting() {
         ideas: vec!["a longer warm-up".to_owned(), "no dropout".to_owned()],
         plateau: 30,
         hooks: [(Hook::Before, "./look".to_owned()), (Hook::After, "./notify.sh 7".to_owned())].into(),
+        sandbox: true,
+        network: true,
+        reads: vec!["/data".to_owned(), "~/corpus".to_owned()],
+        writes: vec!["out/".to_owned()],
+        env: vec!["NCCL_DEBUG".to_owned()],
+        limits: Limits { memory: Some(32_000_000_000), processes: 64, disk: 1_500_000_000_000 },
         instructions: "Be bold.".to_owned(),
         declared: true,
     };
@@ -107,7 +114,7 @@ fn an_unknown_setting_names_the_nearest() {
     assert!(message("time-out: 5m").contains("did you mean `timeout`?"));
     insta::assert_snapshot!(message("colour: red"), @r"
     program.md, line 2: `colour` is not a setting
-    the settings are editable, setup, build, run, metric, direction, unit, budget, timeout, build_timeout, at_budget, inputs, caches, seed_env, crashes, repairs, ahead, agent_session, agent_timeout, space, ideas, plateau, hooks
+    the settings are editable, setup, build, run, metric, direction, unit, budget, timeout, build_timeout, at_budget, inputs, caches, seed_env, crashes, repairs, ahead, agent_session, agent_timeout, space, ideas, plateau, hooks, sandbox, network, reads, writes, env, limits
     ");
 }
 
@@ -232,6 +239,47 @@ fn contradictions() {
     program.md, line 2: `seed_env` is not the name of an environment variable
     write one such as `SEED`
     ");
+}
+
+#[test]
+fn what_a_sandbox_may_be_told() {
+    assert!(!parse("sandbox: off").unwrap().sandbox && !parse("sandbox: false").unwrap().sandbox);
+    assert_eq!(
+        parse("limits: {disk: 1GB}").unwrap().limits,
+        Limits { disk: 1_000_000_000, ..Limits::default() }
+    );
+    insta::assert_snapshot!(
+        ["sandbox: maybe", "network: sometimes", "reads: [~]", "reads: [../data]", "reads: ~bob/data", "writes: [.]", "writes: [.git/hooks]",
+         "env: [A B]", "limits: 5", "limits: {cores: 2}", "limits: {memory: much}", "limits: {processes: 0}",
+         "sandbox: off\nnetwork: true"].map(message).join("\n"),
+        @r##"
+        program.md, line 2: `sandbox` must be `on` or `off`, not `maybe`
+        for example `sandbox: off`
+        program.md, line 2: `network` must be `true` or `false`, not `sometimes`
+        for example `network: true`
+        program.md, line 2: `reads` must be a path or a list of paths, not nothing
+        for example `reads: [~/data/corpus]`
+        program.md, line 2: `reads` has `../data`
+        name a file or a folder: `/data/corpus`, `~/data/corpus`, or one of the checkout's
+        program.md, line 2: `reads` has `~bob/data`
+        name a file or a folder: `/data/corpus`, `~/data/corpus`, or one of the checkout's
+        program.md, line 2: `writes` has `.`
+        name a file or a folder: `/data/corpus`, `~/data/corpus`, or one of the checkout's
+        program.md, line 2: `writes` has `.git/hooks`, which is git's own
+        remove it
+        program.md, line 2: `env` has `A B`, which is not the name of an environment variable
+        write names such as `NCCL_DEBUG`; values come from where the loop is started
+        program.md, line 2: `limits` must be `memory` and `disk` with sizes such as `32GB`, `processes` with a whole number, not the number 5
+        for example `limits: {memory: 32GB, processes: 4096, disk: 50GB}`
+        program.md, line 2: `limits` must be `memory` and `disk` with sizes such as `32GB`, `processes` with a whole number, not `cores`
+        for example `limits: {memory: 32GB, processes: 4096, disk: 50GB}`
+        program.md, line 2: `limits` must be `memory` and `disk` with sizes such as `32GB`, `processes` with a whole number, not `much`
+        for example `limits: {memory: 32GB, processes: 4096, disk: 50GB}`
+        program.md, line 2: `limits` has a zero
+        nothing could run with it: write more, or leave it out
+        program.md, line 3: `network` has no meaning beside `sandbox: off`
+        leave one of the two out
+        "##);
 }
 
 #[test]

@@ -54,6 +54,7 @@ fn checks(session: &Session) -> Vec<Check> {
                         if lab.declared { "" } else { " (no front matter: the karpathy defaults)" };
                     let found = format!("{} in {}{defaults}", lab.metric, lab.editable.join(", "));
                     checks.push(ready("program.md", found));
+                    checks.push(sandbox(runner::Facts::probe(), lab.sandbox, lab.network));
                     checks.push(command("run", &lab.run, ledger.root()));
                     checks.extend(lab.build.as_deref().map(|build| command("build", build, ledger.root())));
                     checks.extend(
@@ -72,6 +73,31 @@ fn checks(session: &Session) -> Vec<Check> {
     checks.push(tool("python3", State::Missing, "`overnight lab` needs it for JupyterLab"));
     checks.push(gpu());
     checks
+}
+
+/// What holds runs to what they may do.
+fn sandbox(facts: runner::Facts, on: bool, network: bool) -> Check {
+    if !on {
+        let hint = Some(
+            "runs can read and write whatever you can; take `sandbox: off` out of program.md".to_owned(),
+        );
+        return Check {
+            what: "sandbox",
+            state: State::Missing,
+            found: "off, as program.md says".to_owned(),
+            hint,
+        };
+    }
+    let weaker: Vec<String> = facts
+        .weaker()
+        .iter()
+        .map(|what| format!("a run could {what}"))
+        .chain(facts.stricter().iter().map(|what| (*what).to_owned()))
+        .collect();
+    let found = format!("{}, {}", facts.means(), if network { "with network" } else { "no network" });
+    let state = if weaker.is_empty() { State::Ready } else { State::Missing };
+    let hint = (!weaker.is_empty()).then(|| format!("not enforced by this kernel: {}", weaker.join("; ")));
+    Check { what: "sandbox", state, found, hint }
 }
 
 /// What Rust cells have in scope; nothing to say where there is no toolchain.
@@ -184,6 +210,19 @@ mod tests {
                         install surely-not-there, or set `run:` in program.md
         ok  git         /usr/bin/git
         ");
+    }
+
+    #[test]
+    fn a_sandbox_says_what_it_lacks() {
+        let facts =
+            |landlock, seccomp| runner::Facts { landlock, seccomp, warden: seccomp, bubblewrap: false };
+        let checks = [
+            sandbox(facts(7, true), true, false),
+            sandbox(facts(1, true), true, true),
+            sandbox(facts(0, false), true, false),
+            sandbox(facts(7, true), false, false),
+        ];
+        insta::assert_snapshot!(shown(&checks).text(), @"");
     }
 
     #[test]

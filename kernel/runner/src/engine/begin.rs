@@ -17,6 +17,7 @@ use crate::proposers::search::Search;
 use crate::proposers::team::Team;
 use crate::proposers::{Limits, Means, searches};
 use crate::protocol::StartOptions;
+use crate::sandbox::{Facts, Ground, report};
 use crate::{RunnerError, paths};
 
 /// What a loop was told, in `loop.json`: what its event does not say.
@@ -93,6 +94,7 @@ impl Engine {
         if options.proposer == "search" {
             notes.extend(better(&self.host.variables));
         }
+        notes.push(if lab.sandbox { Facts::probe().line(lab.network) } else { report::OFF.to_owned() });
         let now = Timestamp::now();
         let deadline = options.hours.map(|hours| deadline(now, hours)).transpose()?;
         let event = Event::LoopStarted {
@@ -186,6 +188,12 @@ impl Engine {
     /// Whether the loop can work at all, asked before anything is begun.
     async fn check(&self, options: &StartOptions, lab: &Lab, base: &CommitId) -> Result<(), RunnerError> {
         preflight(lab, &self.host.variables)?;
+        let facts = Facts::default();
+        let ground =
+            Ground { root: &self.root, paths: &self.paths, variables: &self.host.variables, facts: &facts };
+        if let Some(path) = ground.too_much(lab) {
+            return Err(RunnerError::Writes { path: path.to_owned() });
+        }
         if lab.setup.is_none()
             && let Some(input) = missing(&self.root, lab)
         {

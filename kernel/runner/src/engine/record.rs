@@ -98,10 +98,11 @@ impl Engine {
             log = build_error(&log, trial.build.as_ref().map_or("", |(exit, _)| exit));
         }
         let note = fetched.and_then(|f| f.end.note.clone());
-        if log.is_empty() {
+        let last = trial.runs.last();
+        let limited = fetched.is_some_and(|f| f.end.exit == "limit");
+        if log.is_empty() || limited {
             log = note.unwrap_or_default();
         }
-        let last = trial.runs.last();
         let evidence = Evidence {
             metric: &lab.metric,
             direction: lab.direction,
@@ -110,9 +111,16 @@ impl Engine {
                 .map_or_else(|| last.and_then(|run| run.value), |f| value(&f.end, lab.metric.as_str())),
             timeout: lab.timeout,
             tail: &log,
+            changed: fetched.map_or(&[], |f| f.end.changed.as_slice()),
             against: self.against(trial, standing).await?,
         };
         let mut verdict = judge(&evidence);
+        if verdict.judgement.status == Status::Crash
+            && !limited
+            && let Some(denied) = trial.run.and_then(|run| self.denied(run, &fetched?.log))
+        {
+            verdict.judgement.reason = format!("{}; {denied}", verdict.judgement.reason);
+        }
         if trial.repairs > 0 {
             let times =
                 if trial.repairs == 1 { "once".to_owned() } else { format!("{} times", trial.repairs) };
@@ -122,6 +130,17 @@ impl Engine {
             verdict.judgement.reason = format!("{}; {note}", verdict.judgement.reason);
         }
         Ok(verdict)
+    }
+
+    /// What the sandbox denied to a run that failed, where its log says so.
+    fn denied(&self, run: lab::RunId, log: &[u8]) -> Option<String> {
+        let job = crate::shim::read_job(&self.executor.folder(run)).ok()?;
+        let seen = crate::sandbox::denials::Seen {
+            policy: job.sandbox.as_ref()?,
+            folder: &job.folder,
+            home: job.environment.get("HOME").map(std::path::Path::new),
+        };
+        seen.denied(&String::from_utf8_lossy(log))
     }
 
     async fn against(&self, trial: &Trial, standing: &Standing) -> Result<Against, RunnerError> {

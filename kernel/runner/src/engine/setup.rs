@@ -44,7 +44,9 @@ impl Engine {
         let run = RunId(uuid::Uuid::now_v7());
         paths::write_whole(&current, run.to_string().as_bytes())?;
         let given = Given { slot: 0, number: 0, seed: 0, budget: lab.budget };
-        let Some(mut job) = self.executor.job(lab, Kind::Run, given) else { return Ok(()) };
+        // It is the researcher's own, and fetches what is read later: in no sandbox.
+        let outside = Lab { sandbox: false, ..lab.clone() };
+        let Some(mut job) = self.executor.job(&outside, Kind::Run, given) else { return Ok(()) };
         command.clone_into(&mut job.command);
         self.root.clone_into(&mut job.folder);
         (job.timeout, job.stop_at, job.metrics) = (TIMEOUT, None, false);

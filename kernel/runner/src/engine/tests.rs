@@ -48,6 +48,7 @@ impl Executor for Arc<Clockwork> {
             stop_at: None,
             grace: Seconds(1.0),
             metrics: true,
+            sandbox: None,
         })
     }
 

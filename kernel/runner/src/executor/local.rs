@@ -14,6 +14,7 @@ use tokio::process::{Child, Command};
 use super::{Executor, Fetched, Given, Kind, exists, folder, inputs};
 use crate::environment::Variables;
 use crate::processes::{self, MARK, Process};
+use crate::sandbox::{Facts, Ground, Locked, Policy};
 use crate::shim::{self, End, Job};
 use crate::store::Store;
 use crate::{Paths, RunnerError, machine};
@@ -30,6 +31,7 @@ pub struct Local {
     store: Store,
     variables: Variables,
     gpus: Vec<String>,
+    facts: Facts,
     grace: Seconds,
     /// The shims that this runner started and nobody waits for yet.
     children: Mutex<HashMap<RunId, Child>>,
@@ -50,6 +52,7 @@ impl Local {
             store,
             gpus: machine::gpus(variables.get("CUDA_VISIBLE_DEVICES")),
             variables: variables.clone(),
+            facts: Facts::probe(),
             grace,
             children: Mutex::default(),
             own: Mutex::default(),
@@ -70,6 +73,31 @@ impl Local {
             set("CUDA_VISIBLE_DEVICES", self.gpus[given.slot as usize % self.gpus.len()].clone());
         }
         all
+    }
+
+    fn ground(&self) -> Ground<'_> {
+        Ground { root: &self.root, paths: &self.paths, variables: &self.variables, facts: &self.facts }
+    }
+
+    /// What a build or a run may do; `None` where the lab has no sandbox.
+    fn policy(&self, lab: &Lab, given: Given) -> Option<Policy> {
+        if !lab.sandbox {
+            return None;
+        }
+        let mut policy = self.ground().policy(given.slot, lab);
+        policy.locked = self.index(given.slot).map(|index| Locked { index, editable: lab.editable.clone() });
+        Some(policy)
+    }
+
+    /// The git index of a slot's worktree, which no run can write; `None` where the worktree does not say truly where that is.
+    fn index(&self, slot: u32) -> Option<PathBuf> {
+        let tree = self.paths.tree(slot);
+        let link = std::fs::read_to_string(tree.join(".git")).ok()?;
+        let folder = tree.join(link.strip_prefix("gitdir:")?.trim()).canonicalize().ok()?;
+        let known = self.paths.state.parent()?.join("worktrees").canonicalize().ok()?;
+        let back = std::fs::read_to_string(folder.join("gitdir")).ok()?;
+        let ours = Path::new(back.trim()).canonicalize().ok()? == tree.join(".git").canonicalize().ok()?;
+        (folder.parent() == Some(known.as_path()) && ours).then(|| folder.join("index"))
     }
 
     /// Copies the caches of slot 0 to a slot that has none: a real copy, for a shared build folder
@@ -126,6 +154,8 @@ impl Executor for Local {
         self.store.worktree(&tree, candidate, &kept).await?;
         inputs::link(&self.root, &tree, lab)?;
         crate::blocking::here(|| self.seed_caches(slot, lab))?;
+        let tools = self.paths.tools(slot);
+        self.ground().make_tools(slot).map_err(RunnerError::io("make", &tools))?;
         Ok(tree)
     }
 
@@ -134,11 +164,16 @@ impl Executor for Local {
             Kind::Build => lab.build.clone()?,
             Kind::Run => lab.run.clone(),
         };
+        let mut environment = self.environment(lab, given);
+        if lab.sandbox {
+            self.ground().settle(given.slot, lab, &mut environment);
+        }
         Some(Job {
             schema: lab::SCHEMA,
             command,
             folder: self.paths.tree(given.slot),
-            environment: self.environment(lab, given),
+            environment,
+            sandbox: self.policy(lab, given),
             timeout: match kind {
                 Kind::Build => lab.build_timeout,
                 Kind::Run => lab.timeout,
@@ -153,6 +188,11 @@ impl Executor for Local {
         let folder = self.paths.run(run);
         let mut job = job.clone();
         job.environment.insert(MARK.to_owned(), run.to_string());
+        if let Some(policy) = &mut job.sandbox {
+            let scratch = scratch(run)?;
+            job.environment.insert("TMPDIR".to_owned(), scratch.display().to_string());
+            policy.lend(&scratch);
+        }
         let text = serde_json::to_vec(&job).map_err(|e| RunnerError::Protocol(e.to_string()))?;
         crate::paths::write_whole(&folder.join("job.json"), &text)?;
         let child = Command::new(&self.paths.program)
@@ -194,7 +234,13 @@ impl Executor for Local {
             if end.is_some() || !living {
                 lock(&self.own).remove(&run);
                 // Where the shim was killed, what it ran may be left.
-                crate::blocking::here(|| processes::sweep(&[run.to_string()]));
+                crate::blocking::here(|| {
+                    shim::group::sweep(&run.to_string());
+                    processes::sweep(&[run.to_string()]);
+                    if end.is_none() {
+                        shim::clear(&scratch_of(run));
+                    }
+                });
                 return end;
             }
         }
@@ -218,4 +264,19 @@ impl Executor for Local {
     fn folder(&self, run: RunId) -> PathBuf {
         self.paths.run(run)
     }
+}
+
+/// Where a run keeps temporary files: short, for Unix sockets are made there, whose paths may have 107 bytes.
+fn scratch_of(run: RunId) -> PathBuf {
+    let id = run.0.simple().to_string();
+    Path::new("/tmp").join(format!("overnight-{}", &id[20..]))
+}
+
+/// Makes it, for nobody else to use.
+fn scratch(run: RunId) -> Result<PathBuf, RunnerError> {
+    use std::os::unix::fs::DirBuilderExt;
+
+    let folder = scratch_of(run);
+    std::fs::DirBuilder::new().mode(0o700).create(&folder).map_err(RunnerError::io("create", &folder))?;
+    Ok(folder)
 }

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use lab::Seconds;
 use serde::{Deserialize, Serialize};
 
+use crate::sandbox::Policy;
+
 /// One execution of a command.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Job {
@@ -26,6 +28,9 @@ pub struct Job {
     pub grace: Seconds,
     /// Whether its output is read for metrics (a build's is not).
     pub metrics: bool,
+    /// What it may do; without one it may do whatever the user may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sandbox: Option<Policy>,
 }
 
 /// How a run ended.
@@ -33,8 +38,8 @@ pub struct Job {
 pub struct End {
     /// Version of this format: [`SCHEMA`](lab::SCHEMA).
     pub schema: u32,
-    /// `0`, `exit 3`, `signal 9`, `timeout`, `budget` (ended at its budget), `stopped` (by a person),
-    /// or `not started`.
+    /// `0`, `exit 3`, `signal 9`, `timeout`, `budget` (ended at its budget), `limit` (of the machine's use), `changed`
+    /// (a build that went well and changed a file that it must not), `stopped` (by a person), or `not started`.
     pub exit: String,
     /// Wall-clock time from the start to the end of the main process.
     pub seconds: Seconds,
@@ -48,6 +53,9 @@ pub struct End {
     pub printed: u64,
     /// How many rows of metrics it printed; `metrics.jsonl` may hold fewer.
     pub rows: u64,
+    /// The files that it changed and must not, each with what was done to it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changed: Vec<String>,
     /// What else there is to say, in a sentence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,

@@ -16,8 +16,11 @@
 use std::io;
 use std::path::Path;
 
+pub(crate) mod group;
 mod job;
+mod locked;
 mod log;
+mod meter;
 mod process;
 mod rows;
 mod tree;
@@ -48,7 +51,31 @@ fn try_run(folder: &Path) -> io::Result<()> {
         Ok(end) => end,
         Err(error) => End::failed(format!("the run could not be started: {error}")),
     };
+    if let Some(policy) = &job.sandbox {
+        clear(&policy.scratch);
+    }
     job::write_end(folder, &end)
+}
+
+/// Removes a run's temporary files, whatever it has done to the rights on its folders.
+pub(crate) fn clear(scratch: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+
+    if scratch.as_os_str().is_empty() || std::fs::remove_dir_all(scratch).is_ok() {
+        return;
+    }
+    let mut next = vec![scratch.to_owned()];
+    while let Some(folder) = next.pop() {
+        if !folder.is_symlink()
+            && std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o700)).is_ok()
+        {
+            let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+            next.extend(
+                entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|e| e.path()),
+            );
+        }
+    }
+    let _ = std::fs::remove_dir_all(scratch);
 }
 
 /// Makes `shim.pid`, or fails where another shim has made it before.

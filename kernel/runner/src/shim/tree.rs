@@ -9,6 +9,9 @@ use nix::unistd::Pid;
 
 use crate::processes;
 
+/// How often the tree is looked through for what was forked meanwhile.
+const ROUNDS: usize = 100;
+
 /// Sends `signal` to every descendant, and says how many there were.
 pub(super) fn signal(signal: Signal) -> usize {
     let found = processes::descendants(nix::unistd::getpid().as_raw());
@@ -16,6 +19,24 @@ pub(super) fn signal(signal: Signal) -> usize {
         let _ = kill(Pid::from_raw(*pid), signal);
     }
     found.len()
+}
+
+/// Stops every descendant, until there is none that still runs: what forks faster than it is killed must stand still first.
+pub(super) fn freeze() {
+    let mut stopped = std::collections::HashSet::new();
+    for _ in 0..ROUNDS {
+        let found = processes::descendants(nix::unistd::getpid().as_raw());
+        let mut new = false;
+        for pid in found {
+            if stopped.insert(pid) {
+                new = true;
+                let _ = kill(Pid::from_raw(pid), Signal::SIGSTOP);
+            }
+        }
+        if !new {
+            return;
+        }
+    }
 }
 
 /// How many descendants live.

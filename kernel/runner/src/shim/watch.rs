@@ -12,7 +12,10 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::Pid;
 
+use super::group::Group;
+use super::locked::Before;
 use super::log::Log;
+use super::meter::{GLANCE, Meter};
 use super::rows::Rows;
 use super::{End, Job, process, tree};
 
@@ -57,8 +60,18 @@ pub(super) fn watch(job: &Job, folder: &Path) -> io::Result<End> {
     let log = Log::create(&folder.join("log"), LOG)?;
     let rows = Rows::create(&folder.join("metrics.jsonl"))?;
 
+    let before = job.sandbox.as_ref().and_then(|policy| policy.locked.as_ref());
+    let before = before.and_then(|locked| Before::look(locked, &job.folder, !job.metrics));
+    let run = folder.file_name().unwrap_or_default().to_string_lossy();
+    let group = job.sandbox.as_ref().and_then(|policy| Group::new(&run, &policy.limits));
+    let held = group.as_ref().is_some_and(|group| group.memory);
+    let meter = job.sandbox.as_ref().map(|policy| Meter::new(policy, held));
+
     let start = Instant::now();
-    let (child, pipe) = process::start(job)?;
+    let (child, pipe) = process::start(job, group.as_ref())?;
+    if job.sandbox.is_some() {
+        process::hurry();
+    }
     let main = Pid::from_raw(child.id() as i32);
     let output = Output {
         pipe: Some(pipe),
@@ -70,10 +83,22 @@ pub(super) fn watch(job: &Job, folder: &Path) -> io::Result<End> {
         start,
         problem: None,
     };
-    follow(job, main, &signals, output)
+    let mut end = follow(job, main, &signals, output, meter, group.as_ref())?;
+    end.changed = before.map(|before| before.changed()).unwrap_or_default();
+    if !job.metrics && end.exit == "0" && !end.changed.is_empty() {
+        "changed".clone_into(&mut end.exit);
+    }
+    Ok(end)
 }
 
-fn follow(job: &Job, main: Pid, signals: &SignalFd, mut output: Output) -> io::Result<End> {
+fn follow(
+    job: &Job,
+    main: Pid,
+    signals: &SignalFd,
+    mut output: Output,
+    mut meter: Option<Meter>,
+    group: Option<&Group>,
+) -> io::Result<End> {
     let start = output.start;
     let timeout = after(start, job.timeout);
     let stop_at = job.stop_at.map(|at| after(start, at));
@@ -84,7 +109,10 @@ fn follow(job: &Job, main: Pid, signals: &SignalFd, mut output: Output) -> io::R
     loop {
         let now = Instant::now();
         let wait = match phase {
-            Phase::On => timeout.min(stop_at.unwrap_or(timeout)).saturating_duration_since(now),
+            Phase::On => {
+                let until = timeout.min(stop_at.unwrap_or(timeout)).saturating_duration_since(now);
+                if meter.is_some() { until.min(GLANCE) } else { until }
+            }
             Phase::Asked(_) | Phase::Killed(_) => TICK,
         };
         output.wait(signals, wait)?;
@@ -93,6 +121,9 @@ fn follow(job: &Job, main: Pid, signals: &SignalFd, mut output: Output) -> io::R
         if let Some(how) = tree::reap(main) {
             ended.get_or_insert_with(Instant::now);
             exit.get_or_insert(how);
+            // What comes after this is of what it has left behind, and no result of its own.
+            output.drain()?;
+            output.metrics = false;
         }
         let now = Instant::now();
         match phase {
@@ -105,11 +136,20 @@ fn follow(job: &Job, main: Pid, signals: &SignalFd, mut output: Output) -> io::R
                     Some("timeout")
                 } else if stop_at.is_some_and(|at| now >= at) {
                     Some("budget")
+                } else if let Some(beyond) = meter.as_mut().and_then(|meter| meter.exceeded(now, group)) {
+                    note = Some(beyond);
+                    Some("limit")
                 } else {
                     continue;
                 };
                 if let Some(why) = why {
                     exit = Some(why.to_owned());
+                }
+                if why == Some("limit") {
+                    // It is not asked: it takes more every moment.
+                    kill(group);
+                    phase = Phase::Killed(now + PATIENCE);
+                    continue;
                 }
                 // After the command's own end: what it left behind.
                 if tree::signal(Signal::SIGTERM) == 0 {
@@ -122,19 +162,19 @@ fn follow(job: &Job, main: Pid, signals: &SignalFd, mut output: Output) -> io::R
                     break;
                 }
                 if now >= until || (asked_to_stop && exit.as_deref() == Some("stopped")) {
-                    tree::signal(Signal::SIGKILL);
+                    kill(group);
                     phase = Phase::Killed(now + PATIENCE);
                 }
             }
             Phase::Killed(until) => {
-                let left = tree::signal(Signal::SIGKILL);
-                if left == 0 {
+                if !kill(group) {
                     break;
                 }
                 if now >= until {
-                    note = Some(format!(
-                        "{left} processes of the run could not be killed: they hang in the kernel"
-                    ));
+                    let left = tree::alive();
+                    note.get_or_insert_with(|| {
+                        format!("{left} processes of the run could not be killed: they hang in the kernel")
+                    });
                     break;
                 }
             }
@@ -144,6 +184,20 @@ fn follow(job: &Job, main: Pid, signals: &SignalFd, mut output: Output) -> io::R
     output.drain()?;
     let seconds = ended.unwrap_or_else(Instant::now).duration_since(start);
     output.finish(exit.unwrap_or_else(|| "lost".to_owned()), seconds, note)
+}
+
+/// Kills all that is left of the run. Whether there was anything.
+fn kill(group: Option<&Group>) -> bool {
+    if let Some(group) = group {
+        // All at once, those being forked too; to look for each would take longer than they take to fork.
+        group.kill();
+        return !group.is_empty() || tree::signal(Signal::SIGKILL) > 0;
+    }
+    if tree::alive() == 0 {
+        return false;
+    }
+    tree::freeze();
+    tree::signal(Signal::SIGKILL) > 0
 }
 
 /// `start + seconds`, or a year later where that is beyond what a clock can say.
@@ -225,6 +279,7 @@ impl Output {
             last,
             printed,
             rows: self.rows.seen(),
+            changed: Vec::new(),
             note: note.or(self.problem),
         })
     }
