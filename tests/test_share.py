@@ -11,7 +11,7 @@ import pytest
 from conftest import fill
 from kernels import kernel
 from labs import Lab, Seen
-from places import Place
+from places import Place, until
 
 
 class Clone(Lab):
@@ -119,6 +119,7 @@ def test_a_colleague_runs_on(ada: Lab, place: Place, hub: Path) -> None:
     ada.overnight("share")
     bob = clone(place, hub)
     bob.overnight("merge")
+    assert bob.status()["best"] is None, "nothing was run here yet"
     best = bob.json("best")["experiment"]
     assert best["writer"] == ada.experiments()[0]["writer"]
 
@@ -133,6 +134,10 @@ def test_a_colleague_runs_on(ada: Lab, place: Place, hub: Path) -> None:
     bob.night("--experiments", "2", "--seed", "7")
     assert [e["number"] for e in bob.experiments() if "peer" not in e] == [0, 1, 2, 3]
     assert bob.overnight("experiment", "1").out.startswith("Experiment 1: ")
+    assert bob.status()["best"]["number"] in (1, 2, 3)
+    assert "3 experiments, " in bob.overnight("plot", "progress").out, "a chart is of one clone's numbers"
+    rows = bob.json("sql", "SELECT experiment FROM constants WHERE name = 'LR' ORDER BY experiment")
+    assert [row["experiment"] for row in rows] == [0, 1, 2, 3]
     table = bob.overnight("experiments").out
     assert table.index("ada/4") < table.index(" 3  ")
     assert [row["number"] for row in bob.json("sql", "SELECT number FROM experiments WHERE peer IS NULL")] == [0, 1, 2, 3]
@@ -299,3 +304,21 @@ def test_in_a_notebook(ada: Lab, place: Place, hub: Path) -> None:
     with kernel(bob) as k:
         assert "1 experiment and" in k.execute("%merge").text
         assert "Experiment ada/0: " in k.execute("%experiment ada/0").text
+
+
+def test_a_share_that_hangs_can_be_interrupted(ada: Lab, place: Place, hub: Path) -> None:
+    ada.night("--experiments", "1")
+    started, go = place.path / "hook-started", place.path / "hook-go"
+    hook = hub / "hooks/pre-receive"
+    hook.write_text(f"#!/bin/sh\ntouch {started}\nwhile [ ! -e {go} ]; do sleep 0.02; done\n")
+    hook.chmod(0o755)
+    sharing = ada.spawn("share", start_new_session=True)
+    until(started.exists, "the server has what was sent")
+    sharing.send_signal(2)
+    said = sharing.communicate(timeout=60)
+    assert sharing.returncode == 6, said
+    go.touch()
+    until(lambda: not place.processes(), "nothing is left of it")
+    hook.unlink()
+    ada.overnight("share")
+    assert "origin has everything" in ada.overnight("share").out

@@ -130,6 +130,15 @@ pub(crate) fn peers(experiments: &[Experiment], own: &str) -> Peers {
     Peers::of(experiments.iter().map(|experiment| &experiment.record), Some(own))
 }
 
+/// Those of the clone that the last is from: of this one, if anything was run here. Numbers of several clones are no
+/// axis of a chart.
+pub(crate) fn of_one_clone(mut experiments: Vec<Experiment>) -> Vec<Experiment> {
+    if let Some(writer) = experiments.last().map(|last| last.record.writer.clone()) {
+        experiments.retain(|experiment| experiment.record.writer == writer);
+    }
+    experiments
+}
+
 /// Finds the experiment that a person named; `own` is the id of this clone.
 pub(crate) fn find<'a>(
     experiments: &'a [Experiment],

@@ -27,9 +27,10 @@ pub(super) fn lend(frames: &mut Frames, session: &Session, tag: &Tag) -> Result<
         Some(best) => space(&ledger.editable_files(&best.record.candidate, &lab)?, &lab),
         None => Space::new(),
     };
-    let epoch = best.or(experiments.last()).map(|one| &one.record.epoch);
-    let mut current: Vec<&Experiment> =
-        experiments.iter().filter(|one| Some(&one.record.epoch) == epoch).collect();
+    // Of one clone, for others may have the same numbers.
+    let of = |one: &Experiment| (one.record.epoch.clone(), one.record.writer.clone());
+    let current = best.or(experiments.last()).map(of);
+    let mut current: Vec<&Experiment> = experiments.iter().filter(|one| Some(of(one)) == current).collect();
     let mut rows = Vec::new();
     for experiment in current.split_off(current.len().saturating_sub(LATEST)) {
         let files = ledger.editable_files(&experiment.record.candidate, &lab)?;

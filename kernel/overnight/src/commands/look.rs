@@ -127,7 +127,9 @@ pub(super) fn experiment(
     let log = shelf.ledger.log(&shelf.tag, experiment.record.id)?;
     let label = format!("experiment {}", shelf.label(experiment));
     let baseline = shelf.experiments.iter().find(|other| {
-        other.record.baseline && other.record.epoch == experiment.record.epoch && other.record.value.is_some()
+        let same =
+            other.record.epoch == experiment.record.epoch && other.record.writer == experiment.record.writer;
+        other.record.baseline && same && other.record.value.is_some()
     });
     let shown = view::experiment(&view::Page {
         experiment,

@@ -6,14 +6,17 @@ use view::chart::{Drawing, Kind, Part, Series};
 use super::look::Shelf;
 use crate::failure::{ExitCode, Failure};
 use crate::grammar::{PlotArgs, PlotKind, Which};
-use crate::session::Session;
+use crate::session::{Session, of_one_clone};
 use crate::sink::Sink;
 
 /// Draws a chart.
 pub(super) fn run(args: &PlotArgs, session: &Session, sink: &dyn Sink) -> Result<(), Failure> {
     let shelf = Shelf::open(session, &args.tag)?;
     let chart = match args.kind {
-        PlotKind::Progress => view::chart::progress(&shelf.experiments, &shelf.metric(session)?),
+        PlotKind::Progress => {
+            let metric = shelf.metric(session)?;
+            view::chart::progress(&of_one_clone(shelf.experiments), &metric)
+        }
         PlotKind::Curves => curves(args, &shelf, session)?,
     };
     sink.show(chart.bundle());

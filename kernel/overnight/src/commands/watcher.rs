@@ -81,7 +81,7 @@ impl Watcher {
             return Ok(status);
         }
         let mut status = runner::status::without_runner(&self.paths)?;
-        status.best = lab::experiment::best(&self.ledger().experiments(&status.tag)?)
+        status.best = lab::experiment::best(&self.own(&status.tag)?)
             .and_then(|best| Some(Best { number: best.record.number, value: best.record.value? }));
         Ok(status)
     }
@@ -113,8 +113,15 @@ impl Watcher {
         Ok(drawn)
     }
 
-    fn read(&self, tag: &Tag, tip: Option<CommitId>) -> Result<Seen, Failure> {
+    /// What was run here: a loop is about nothing else.
+    fn own(&self, tag: &Tag) -> Result<Vec<Experiment>, Failure> {
+        let writer = self.ledger().writer()?;
         let experiments = self.ledger().experiments(tag)?;
+        Ok(experiments.into_iter().filter(|experiment| experiment.record.writer == writer).collect())
+    }
+
+    fn read(&self, tag: &Tag, tip: Option<CommitId>) -> Result<Seen, Failure> {
+        let experiments = self.own(tag)?;
         let (curve, best) = match lab::experiment::best(&experiments) {
             Some(best) => {
                 let Record { id, number, .. } = best.record;
