@@ -70,7 +70,7 @@ def test_a_colleague_has_the_whole_night(ada: Lab, place: Place, hub: Path) -> N
         "main: 4 experiments and N events with 4 candidates, SIZE sent to origin\n"
         "Shared are the logs with all that runs printed, the names of people and machines, and each candidate's whole "
         "tree: uncommitted changes of tracked files too, if there were any when the loop began.\n"
-        "For a colleague: git clone file:///place/hub.git && cd into it && overnight merge origin"
+        "For a colleague: git clone file:///place/hub.git hub && cd hub && overnight merge origin"
     )
     assert shown(place, ada.overnight("share").out).startswith("main: origin has everything\nFor a colleague")
     ada.worktree_is(before)

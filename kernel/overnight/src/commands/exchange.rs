@@ -144,12 +144,19 @@ fn told(remote: &Remote, sent: &[(Tag, Sent)], options: ShareOptions) -> Vec<Str
         );
     }
     if !options.dry {
+        let folder = folder_of(&remote.address);
         lines.push(format!(
-            "For a colleague: git clone {} && cd into it && overnight merge origin",
+            "For a colleague: git clone {} {folder} && cd {folder} && overnight merge origin",
             remote.address
         ));
     }
     lines
+}
+
+/// The folder that a clone of a repository is usually in.
+fn folder_of(address: &str) -> &str {
+    let name = address.trim_end_matches('/').trim_end_matches(".git").rsplit(['/', ':']).next();
+    name.filter(|name| !name.is_empty()).unwrap_or("lab")
 }
 
 fn of_sent(tag: &Tag, sent: &Sent) -> Value {
@@ -287,5 +294,7 @@ mod tests {
         insta::assert_snapshot!(shown.join(", "), @"1 byte, 999 bytes, 1.0 kB, 999.9 kB, 1.0 MB, 3.2 MB, 5.5 TB");
         assert_eq!(amount(1, 2), "1 experiment and 2 events");
         assert_eq!(amount(0, 1), "1 event");
+        let folders = ["git@host:lab.git", "https://host/a/nano/", "/srv/.git"].map(folder_of);
+        assert_eq!(folders, ["lab", "nano", "lab"]);
     }
 }
