@@ -222,7 +222,15 @@ mod tests {
             sandbox(facts(0, false), true, false),
             sandbox(facts(7, true), false, false),
         ];
-        insta::assert_snapshot!(shown(&checks).text(), @"");
+        insta::assert_snapshot!(shown(&checks).text(), @r##"
+        ok  sandbox     Landlock 7 and seccomp, no network
+        -   sandbox     Landlock 1 and seccomp, with network
+                        not enforced by this kernel: a run could empty files that it can name, though not write into them; a run could signal every process of yours; a run cannot rename or link files from one folder to another
+        -   sandbox     nothing, no network
+                        not enforced by this kernel: a run could read and write every file that you can, keys among them; a run could signal every process of yours; a run could use the network
+        -   sandbox     off, as program.md says
+                        runs can read and write whatever you can; take `sandbox: off` out of program.md
+        "##);
     }
 
     #[test]

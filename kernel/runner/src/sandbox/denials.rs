@@ -95,7 +95,7 @@ impl Seen<'_> {
             let socket = lower.contains("socket") && FILES.iter().any(|word| lower.contains(word));
             socket || NETWORK.iter().any(|word| lower.contains(word))
         };
-        let traced = lines.windows(8).any(|lines| {
+        let traced = lines.windows(lines.len().clamp(1, 8)).any(|lines| {
             let socket = lines.iter().any(|line| line.contains("socket"));
             socket
                 && lines.iter().any(|line| {
@@ -134,7 +134,9 @@ impl Seen<'_> {
         if writes || path.parent().is_none() {
             return None;
         }
-        let (what, setting, granted) = if reads || writing {
+        // What is not there yet, in a folder that is, could only be made.
+        let making = path.symlink_metadata().is_err() && path.parent().is_some_and(Path::exists);
+        let (what, setting, granted) = if reads || writing || making {
             let folder = if path.is_dir() { Some(path.as_path()) } else { path.parent() };
             ("writing to", "writes", folder.filter(|folder| folder.parent().is_some()).unwrap_or(&path))
         } else {
@@ -225,11 +227,11 @@ mod tests {
             "Traceback (most recent call last):\n  File \"train.py\", line 3, in <module>\n    open('/home/ada/.netrc')\nPermissionError: [Errno 13] Permission denied: '/home/ada/.netrc'",
             "Traceback (most recent call last):\n  File \"/slots/0/tree/train.py\", line 1, in <module>\nPermissionError: [Errno 13] Permission denied: '/data/out/model.pt'",
             "PermissionError: [Errno 13] Permission denied: '../../shared/x'",
-            "cat: /tmp/corpus.txt: Permission denied",
+            "cat: /tmp/nowhere/corpus.txt: Permission denied",
             "sh: 1: cannot create /data/log: Permission denied",
             "mkdir: cannot create directory '/data/out': Permission denied",
             "RuntimeError: [enforce fail at inline_container.cc:595] . unexpected pos 64\nRuntimeError: File /data/m.pt cannot be opened: Permission denied",
-            "thread 'main' panicked at src/main.rs:4:10:\ncalled `Result::unwrap()` on an `Err` value: Custom { kind: PermissionDenied, error: \"failed to open `/tmp/x`: Permission denied (os error 13)\" }",
+            "thread 'main' panicked at src/main.rs:4:10:\ncalled `Result::unwrap()` on an `Err` value: Custom { kind: PermissionDenied, error: \"failed to open `/tmp/nowhere/x`: Permission denied (os error 13)\" }",
             "error: Failed to initialize cache at `/home/ada/.cache/uv`\n  Caused by: failed to open file `/home/ada/.cache/uv/CACHEDIR.TAG`: Permission denied (os error 13)",
             "PermissionError: [Errno 13] Permission denied: '/home/ada/.cache/huggingface/datasets/x.lock'",
             "OSError: [Errno 30] Read-only file system: '/opt/x'",
@@ -249,8 +251,58 @@ mod tests {
         for log in logs {
             let first = log.lines().last().unwrap_or_default();
             let first: String = first.chars().take(60).collect();
-            let _ = writeln!(said, "{first}\n  {}", seen.denied(log).unwrap_or_else(|| "-".to_owned()));
+            let _ = writeln!(
+                said,
+                "{}\n  {}",
+                first.trim_end(),
+                seen.denied(log).unwrap_or_else(|| "-".to_owned())
+            );
         }
-        insta::assert_snapshot!(said, @"");
+        insta::assert_snapshot!(said, @r##"
+        PermissionError: [Errno 13] Permission denied: '/home/ada/.n
+          the sandbox denied reading /home/ada/.netrc: add `reads: [~/.netrc]` to program.md
+        PermissionError: [Errno 13] Permission denied: '/data/out/mo
+          the sandbox denied writing to /data/out/model.pt: add `writes: [/data/out]` to program.md
+        PermissionError: [Errno 13] Permission denied: '../../shared
+          the sandbox denied writing to /slots/shared/x: add `writes: [/slots/shared]` to program.md
+        cat: /tmp/nowhere/corpus.txt: Permission denied
+          the sandbox denied reading /tmp/nowhere/corpus.txt: add `reads: [/tmp/nowhere/corpus.txt]` to program.md
+        sh: 1: cannot create /data/log: Permission denied
+          the sandbox denied writing to /data/log: add `writes: [/data]` to program.md
+        mkdir: cannot create directory '/data/out': Permission denie
+          the sandbox denied writing to /data/out: add `writes: [/data]` to program.md
+        RuntimeError: File /data/m.pt cannot be opened: Permission d
+          the sandbox denied writing to /data/m.pt: add `writes: [/data]` to program.md
+        called `Result::unwrap()` on an `Err` value: Custom { kind:
+          the sandbox denied reading /tmp/nowhere/x: add `reads: [/tmp/nowhere/x]` to program.md
+          Caused by: failed to open file `/home/ada/.cache/uv/CACHED
+          the sandbox denied writing to /home/ada/.cache/uv/CACHEDIR.TAG: add `writes: [~/.cache/uv]` to program.md
+        PermissionError: [Errno 13] Permission denied: '/home/ada/.c
+          the sandbox denied writing to /home/ada/.cache/huggingface/datasets/x.lock: add `writes: [~/.cache/huggingface/datasets]` to program.md
+        OSError: [Errno 30] Read-only file system: '/opt/x'
+          the sandbox denied writing to /opt/x: add `writes: [/opt]` to program.md
+        PermissionError: [Errno 1] Operation not permitted: '/home/a
+          the sandbox denied writing to /home/ada/lab/train.py: add `writes: [~/lab]` to program.md
+        curl: (6) Could not resolve host: example.org
+          the sandbox has no network: have `setup:` fetch what it needs, or add `network: true` to program.md
+        curl: (7) Couldn't connect to server
+          the sandbox has no network: have `setup:` fetch what it needs, or add `network: true` to program.md
+        urllib.error.URLError: <urlopen error [Errno -3] Temporary f
+          the sandbox has no network: have `setup:` fetch what it needs, or add `network: true` to program.md
+        PermissionError: [Errno 13] Permission denied
+          the sandbox has no network: have `setup:` fetch what it needs, or add `network: true` to program.md
+        requests.exceptions.ConnectionError: HTTPSConnectionPool(hos
+          the sandbox has no network: have `setup:` fetch what it needs, or add `network: true` to program.md
+        huggingface_hub.errors.OfflineModeIsEnabled: Cannot reach ht
+          the sandbox has no network: have `setup:` fetch what it needs, or add `network: true` to program.md
+        As a reminder, you're using offline mode (--offline) which c
+          the sandbox has no network: have `setup:` fetch what it needs, or add `network: true` to program.md
+              hint: Packages were unavailable because the network wa
+          the sandbox has no network: have `setup:` fetch what it needs, or add `network: true` to program.md
+        ValueError: shapes (3, 4) and (5, 6) not aligned
+          -
+        PermissionError: [Errno 13] Permission denied: 'own.txt'
+          -
+        "##);
     }
 }

@@ -135,6 +135,15 @@ mod tests {
                 let _ = writeln!(text, "  {stricter}");
             }
         }
-        insta::assert_snapshot!(text, @"");
+        insta::assert_snapshot!(text, @r##"
+        Sandbox (Landlock 7 and seccomp): runs write only their worktree, see no keys, have no network
+        Sandbox (Landlock 7 and seccomp): runs write only their worktree, see no keys, have no network. Not enforced here: a run could change the modes and times of your files; talk to services by Unix sockets
+        Sandbox (Landlock 4 and seccomp): runs write only their worktree, see no keys, have no network. Not enforced here: a run could signal every process of yours
+        Sandbox (Landlock 1 and seccomp): runs write only their worktree, see no keys, have no network. Not enforced here: a run could empty files that it can name, though not write into them; signal every process of yours
+          a run cannot rename or link files from one folder to another
+        Sandbox (bubblewrap and seccomp): runs write only their worktree, see no keys, have no network. Not enforced here: a run could talk to services by Unix sockets that have a path
+        Sandbox (seccomp): runs have no network. Not enforced here: a run could read and write every file that you can, keys among them; signal every process of yours
+        Sandbox (nothing): runs see no keys of the environment. Not enforced here: a run could read and write every file that you can, keys among them; signal every process of yours; use the network
+        "##);
     }
 }
