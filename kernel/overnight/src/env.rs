@@ -13,6 +13,8 @@ pub(crate) const LOG: &str = "OVERNIGHT_LOG";
 pub(crate) const PROGRAM: &str = "OVERNIGHT_PROGRAM";
 /// Set for Rust cells: the folder of the frames that they share with SQL.
 pub(crate) const FRAMES: &str = "OVERNIGHT_FRAMES";
+/// The most seconds that a run of a rehearsal is given as its budget.
+pub(crate) const REHEARSAL: &str = "OVERNIGHT_REHEARSAL_SECONDS";
 /// Set by Jupyter: the process that started the kernel, with which the kernel ends.
 pub(crate) const JPY_PARENT_PID: &str = "JPY_PARENT_PID";
 

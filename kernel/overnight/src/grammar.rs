@@ -211,6 +211,8 @@ pub(crate) enum Command {
 /// The loop.
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum LoopCommand {
+    /// Play a few minutes of the night for real, on a copy of the lab, and say what it would bring or what is in the way.
+    Rehearse(StartArgs),
     /// Start the loop; it goes on when the notebook or the terminal is closed.
     Start(StartArgs),
     /// Say what the loop is doing.

@@ -77,6 +77,7 @@ impl Live {
             cost: counts.cost,
             problem: self.problem.clone().or_else(|| self.hook_problem.clone()),
             ended: self.ended.clone().filter(|_| current.is_none()),
+            warnings: current.map(|_| self.seen.warnings.clone()).unwrap_or_default(),
         };
         (status, running)
     }
@@ -174,5 +175,6 @@ pub fn without_runner(paths: &Paths) -> Result<LoopStatus, RunnerError> {
             Some(reason) => last.failed.then(|| reason.clone()),
         }),
         ended: last.and_then(|last| last.ended.clone()),
+        warnings: Vec::new(),
     })
 }

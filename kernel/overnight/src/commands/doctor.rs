@@ -72,6 +72,7 @@ fn checks(session: &Session) -> Vec<Check> {
     checks.extend(prelude());
     checks.push(tool("python3", State::Missing, "`overnight lab` needs it for JupyterLab"));
     checks.push(gpu());
+    checks.extend(outlive(session));
     checks
 }
 
@@ -173,6 +174,31 @@ fn gpu() -> Check {
             hint: None,
         },
     }
+}
+
+/// What a night may not outlive here.
+fn outlive(session: &Session) -> Vec<Check> {
+    let places = session.ledger().and_then(|ledger| {
+        let paths = session.paths(&ledger)?;
+        Ok((
+            runner::outlive::remembered(&paths),
+            runner::outlive::Places { repository: paths.state, cache: paths.cache },
+        ))
+    });
+    let Ok((growth, places)) = places else { return Vec::new() };
+    let mut facts = runner::outlive::probe(&runner::Variables(env::all()), &places);
+    facts.growth = growth;
+    let found = runner::outlive::findings(&facts, jiff::Timestamp::now(), None);
+    if found.is_empty() {
+        return vec![ready("a night", "nothing is known here that would end it".to_owned())];
+    }
+    let check = |finding: runner::outlive::Finding| Check {
+        what: "a night",
+        state: State::Missing,
+        found: finding.text,
+        hint: finding.mend,
+    };
+    found.into_iter().map(check).collect()
 }
 
 /// Where a program is, as the shell would find it.

@@ -9,7 +9,7 @@ use serde_json::json;
 use view::Bundle;
 
 use super::watcher::Watcher;
-use super::{say, space};
+use super::{rehearse, say, space};
 use crate::failure::{ExitCode, Failure};
 use crate::grammar::{LoopCommand, StartArgs};
 use crate::session::Session;
@@ -22,6 +22,7 @@ const TICK: Duration = Duration::from_millis(300);
 pub(super) async fn run(command: LoopCommand, session: &Session, sink: &dyn Sink) -> Result<(), Failure> {
     match command {
         LoopCommand::Start(args) => start(&args, session, sink).await,
+        LoopCommand::Rehearse(args) => rehearse::run(&args, session, sink).await,
         LoopCommand::Status => {
             let mut watcher = Watcher::open(session)?;
             let status = watcher.status().await?;

@@ -14,6 +14,7 @@ pub(crate) mod loops;
 mod person;
 pub(crate) mod plot;
 mod program;
+mod rehearse;
 mod say;
 mod space;
 mod watcher;

@@ -97,6 +97,8 @@ impl Engine {
         notes.push(if lab.sandbox { Facts::probe().line(lab.network) } else { report::OFF.to_owned() });
         let now = Timestamp::now();
         let deadline = options.hours.map(|hours| deadline(now, hours)).transpose()?;
+        let (deadline, dangers) = self.look_ahead(deadline, lab.budget);
+        notes.extend(dangers);
         let event = Event::LoopStarted {
             proposer: options.proposer.clone(),
             budget: lab.budget,
@@ -147,8 +149,9 @@ impl Engine {
         if last.paused {
             self.write(&last.tag, &self.author, Event::LoopResumed)?;
         }
-        self.go(last.since, last.deadline, options, base, last.counts);
-        Ok(vec![note])
+        let (deadline, dangers) = self.look_ahead(last.deadline, lab.budget);
+        self.go(last.since, deadline, options, base, last.counts);
+        Ok([vec![note], dangers].concat())
     }
 
     fn go(

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use lab::status::Best;
 use lab::{CommitId, ExperimentId, Seconds, Status, Tag};
 
+use super::outlive::Seen;
 use super::{Cause, End, Place};
 use crate::history::{Counts, History, LoopSoFar, Trial};
 use crate::proposers::{Outline, ProposeError};
@@ -52,6 +53,8 @@ pub(crate) struct Live {
     pub(crate) setup: Option<(String, Timestamp)>,
     /// The time that a run is meant to take.
     pub(crate) budget: Seconds,
+    /// What may end the night.
+    pub(crate) seen: Seen,
     /// Whether the runner ends as soon as it has nothing to do.
     pub(crate) retiring: bool,
     /// Whether the program lets candidates be made ahead.
@@ -106,6 +109,7 @@ impl Live {
             ended: last.and_then(|last| last.ended.clone()),
             setup: None,
             budget: last.map_or(Seconds(0.0), |last| last.budget),
+            seen: Seen::default(),
             retiring: false,
             ahead: true,
             asked: Instant::now(),

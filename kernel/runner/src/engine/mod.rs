@@ -20,6 +20,7 @@ mod draft;
 mod handle;
 mod hooks;
 mod live;
+mod outlive;
 mod propose;
 mod record;
 mod recover;

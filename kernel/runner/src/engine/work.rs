@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use lab::{Direction, Lab, Tag};
 
 use super::draft::Draft;
+use super::outlive::ROOM;
 use super::{Cause, End, Engine, Place};
 use crate::RunnerError;
 use crate::history::{BASELINE, Counts, Trial};
@@ -32,6 +33,7 @@ pub(super) enum Next {
 impl Engine {
     /// Decides what to do next; `busy` where an experiment is on.
     pub(super) async fn next_work(&self, busy: bool) -> Result<Next, RunnerError> {
+        self.look_around().await?;
         let rule = self.stop_rule();
         if let Some((reason, cause)) = &rule {
             if let Some(current) = &mut self.live().current {
@@ -49,6 +51,9 @@ impl Engine {
                 return Ok(Next::Wait);
             }
             return Ok(self.end_loop(&reason, cause).await?.map_or(Next::Wait, Next::Ended));
+        }
+        if self.live().seen.cramped {
+            return Ok(Next::Retry(ROOM));
         }
         if !self.may_propose() {
             return Ok(Next::Wait);

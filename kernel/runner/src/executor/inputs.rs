@@ -59,7 +59,10 @@ pub fn missing<'a>(root: &Path, lab: &'a Lab) -> Option<&'a str> {
 }
 
 /// Links every input of the researcher's checkout into a tree.
-pub(super) fn link(root: &Path, tree: &Path, lab: &Lab) -> Result<(), RunnerError> {
+///
+/// # Errors
+/// [`RunnerError::MissingInput`], and where a link cannot be made.
+pub fn link(root: &Path, tree: &Path, lab: &Lab) -> Result<(), RunnerError> {
     for input in &lab.inputs {
         let name = input.trim_end_matches('/');
         let source = root.join(name);

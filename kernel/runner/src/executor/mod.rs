@@ -14,7 +14,7 @@ mod local;
 mod preflight;
 mod toolchain;
 
-pub use inputs::{fingerprints, missing};
+pub use inputs::{fingerprints, link as link_inputs, missing};
 pub use local::Local;
 pub use preflight::preflight;
 pub use toolchain::toolchain;

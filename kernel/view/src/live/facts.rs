@@ -41,6 +41,8 @@ pub(super) struct Facts<'a> {
     pub(super) decimals: usize,
     pub(super) problem: Option<String>,
     pub(super) ended: Option<String>,
+    /// What may end the loop before its time.
+    pub(super) warnings: Vec<String>,
 }
 
 /// What one slot is doing.
@@ -96,6 +98,7 @@ impl<'a> Facts<'a> {
             decimals,
             problem: status.problem.as_deref().map(|problem| clip(&one_line(problem), 400)),
             ended: status.ended.as_deref().filter(|_| idle).map(|reason| clip(&one_line(reason), 400)),
+            warnings: status.warnings.iter().map(|warning| clip(&one_line(warning), 400)).collect(),
         }
     }
 }

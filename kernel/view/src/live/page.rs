@@ -42,6 +42,7 @@ pub(super) fn markup(live: &Live, facts: &Facts) -> Markup {
             @if let Some(problem) = &facts.problem {
                 div style=(format!("{};{ROW}", style::callout(style::RED))) { b { "Problem: " } (problem) }
             }
+            @for warning in &facts.warnings { div style=(format!("{};{ROW}", style::callout(style::ORANGE))) { (warning) } }
             @if !facts.last.is_empty() { (judgements(live, facts)) }
         }
     }

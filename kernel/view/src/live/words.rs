@@ -43,6 +43,7 @@ pub(super) fn text(live: &Live, facts: &Facts) -> String {
         lines.extend(judgements(facts));
     }
     lines.extend(facts.problem.iter().map(|problem| format!("\nproblem: {problem}")));
+    lines.extend(facts.warnings.iter().map(|warning| format!("\nwarning: {warning}")));
     lines.join("\n")
 }
 
