@@ -44,6 +44,7 @@ mod client;
 mod engine;
 mod environment;
 mod error;
+mod gpu;
 mod host;
 mod machine;
 mod paths;

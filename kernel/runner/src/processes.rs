@@ -47,6 +47,11 @@ impl Process {
         Self { pid, start: stat(pid).map_or(0, |stat| stat.start) }
     }
 
+    /// The process with this id, where it is there.
+    pub(crate) fn of(pid: i32) -> Option<Self> {
+        Some(Self { pid, start: stat(pid)?.start })
+    }
+
     /// Whether it is still there (and not merely waiting to be reaped).
     pub fn lives(self) -> bool {
         stat(self.pid).is_some_and(|stat| !stat.dead && stat.start == self.start)
@@ -143,6 +148,13 @@ pub(crate) fn marked(runs: &[String]) -> Vec<i32> {
             })
         })
         .collect()
+}
+
+/// The run that a process is marked as part of.
+pub(crate) fn run_of(pid: i32) -> Option<String> {
+    let found = environment(pid);
+    let pairs = found.split(|b| *b == 0).filter_map(|pair| std::str::from_utf8(pair).ok());
+    pairs.filter_map(|pair| pair.strip_prefix(MARK)?.strip_prefix('=')).map(str::to_owned).next()
 }
 
 /// The environment of a process; empty where it has none or may not be read.

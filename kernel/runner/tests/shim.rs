@@ -34,6 +34,8 @@ impl Run {
             grace: Seconds(60.0),
             metrics: true,
             sandbox: None,
+            cores: Vec::new(),
+            gpu: None,
         };
         Self { folder, mark, job }
     }

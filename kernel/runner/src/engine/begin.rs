@@ -99,6 +99,7 @@ impl Engine {
         let deadline = options.hours.map(|hours| deadline(now, hours)).transpose()?;
         let (deadline, dangers) = self.look_ahead(deadline, lab.budget);
         notes.extend(dangers);
+        notes.extend(self.executor.notes(options.slots));
         let event = Event::LoopStarted {
             proposer: options.proposer.clone(),
             budget: lab.budget,

@@ -167,7 +167,13 @@ impl Engine {
 
     async fn launch(&self, trial: &mut Trial, draft: &Draft, kind: Kind) -> Result<(), RunnerError> {
         let lab = draft.lab()?;
-        let given = Given { slot: trial.slot, number: trial.number, seed: draft.seed, budget: draft.budget };
+        let given = Given {
+            slot: trial.slot,
+            slots: draft.slots,
+            number: trial.number,
+            seed: draft.seed,
+            budget: draft.budget,
+        };
         let Some(job) = self.executor.job(&lab, kind, given) else { return Ok(()) };
         let run = RunId(Uuid::now_v7());
         let experiment = trial.id;

@@ -26,6 +26,9 @@ pub(super) struct Draft {
     pub(super) timeout: Seconds,
     /// The seed of runs.
     pub(super) seed: u64,
+    /// How many slots share the machine.
+    #[serde(default = "one")]
+    pub(super) slots: u32,
     /// What its value may be compared with.
     pub(super) epoch: Epoch,
     /// Where it runs.
@@ -37,6 +40,10 @@ pub(super) struct Draft {
     /// The idea that it tries, where it is one that waited.
     #[serde(default)]
     pub(super) idea: Option<String>,
+}
+
+fn one() -> u32 {
+    1
 }
 
 impl Draft {
@@ -64,11 +71,15 @@ pub(super) fn read_program(root: &Path, budget: Option<Seconds>) -> Result<(Stri
 impl Engine {
     /// The terms for experiments whose locked files are those of `commit`, with the program as it is now.
     pub(super) async fn draft(&self, commit: &CommitId) -> Result<Draft, RunnerError> {
-        let (budget, seed) = {
+        let (budget, seed, slots) = {
             let live = self.live();
             // People's runs between two loops have the terms of the last one, so that they can be compared.
             let options = live.current.as_ref().map(|current| &current.options).or(live.last.as_ref());
-            (options.and_then(|options| options.budget), options.map_or(0, |options| options.seed))
+            (
+                options.and_then(|options| options.budget),
+                options.map_or(0, |options| options.seed),
+                options.map_or(1, |options| options.slots),
+            )
         };
         let (program, lab) = read_program(&self.root, budget)?;
         {
@@ -81,6 +92,10 @@ impl Engine {
         environment.toolchain = self.toolchain(&lab);
         environment.locks = self.store.locks(commit).await?;
         let locked = self.store.locked_hash(commit, &lab).await?;
+        // A run that has less of the machine comes less far in its time.
+        if let Some(share) = self.executor.share(slots) {
+            environment.cpu = format!("{}, {share}", environment.cpu);
+        }
         let hardware = format!("{} {}", environment.cpu, environment.gpu.as_deref().unwrap_or("no GPU"));
         let epoch = lab.epoch(&EpochInputs {
             locked: &locked,
@@ -95,6 +110,7 @@ impl Engine {
             budget,
             timeout,
             seed,
+            slots,
             epoch,
             environment,
             breaks: None,

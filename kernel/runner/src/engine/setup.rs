@@ -43,7 +43,7 @@ impl Engine {
         }
         let run = RunId(uuid::Uuid::now_v7());
         paths::write_whole(&current, run.to_string().as_bytes())?;
-        let given = Given { slot: 0, number: 0, seed: 0, budget: lab.budget };
+        let given = Given { slot: 0, slots: 1, number: 0, seed: 0, budget: lab.budget };
         // It is the researcher's own, and fetches what is read later: in no sandbox.
         let outside = Lab { sandbox: false, ..lab.clone() };
         let Some(mut job) = self.executor.job(&outside, Kind::Run, given) else { return Ok(()) };

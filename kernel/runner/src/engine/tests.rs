@@ -49,6 +49,8 @@ impl Executor for Arc<Clockwork> {
             grace: Seconds(1.0),
             metrics: true,
             sandbox: None,
+            cores: Vec::new(),
+            gpu: None,
         })
     }
 

@@ -11,13 +11,14 @@ use lab::{AtBudget, CommitId, Lab, RunId, Seconds};
 use nix::sys::signal::Signal;
 use tokio::process::{Child, Command};
 
-use super::{Executor, Fetched, Given, Kind, exists, folder, inputs};
+use super::{Executor, Fetched, Given, Kind, exists, folder, inputs, share};
 use crate::environment::Variables;
+use crate::gpu::Gpus;
 use crate::processes::{self, MARK, Process};
 use crate::sandbox::{Facts, Ground, Locked, Policy};
-use crate::shim::{self, End, Job};
+use crate::shim::{self, End, Job, Watch};
 use crate::store::Store;
-use crate::{Paths, RunnerError, machine};
+use crate::{Paths, RunnerError};
 
 /// How often a run's folder is looked at while the run is on.
 const LOOK: Duration = Duration::from_millis(100);
@@ -30,7 +31,9 @@ pub struct Local {
     paths: Paths,
     store: Store,
     variables: Variables,
-    gpus: Vec<String>,
+    gpus: Gpus,
+    /// The cores that slots share out.
+    cores: Vec<usize>,
     facts: Facts,
     grace: Seconds,
     /// The shims that this runner started and nobody waits for yet.
@@ -50,7 +53,10 @@ impl Local {
             root: root.to_owned(),
             paths: paths.clone(),
             store,
-            gpus: machine::gpus(variables.get("CUDA_VISIBLE_DEVICES")),
+            gpus: Gpus::find(variables, |pid| {
+                processes::run_of(pid).is_some_and(|run| paths.cache.join("runs").join(run).exists())
+            }),
+            cores: share::cores(),
             variables: variables.clone(),
             facts: Facts::probe(),
             grace,
@@ -69,9 +75,14 @@ impl Local {
         if let Some(name) = &lab.seed_env {
             set(name, given.seed.to_string());
         }
-        if !self.gpus.is_empty() {
-            set("CUDA_VISIBLE_DEVICES", self.gpus[given.slot as usize % self.gpus.len()].clone());
+        if let Some(gpu) = self.gpus.of(given.slot) {
+            set("CUDA_VISIBLE_DEVICES", gpu.clone());
+            if self.gpus.program.is_some() {
+                // The order in which `nvidia-smi` counts; CUDA's own begins with the fastest.
+                all.entry("CUDA_DEVICE_ORDER".to_owned()).or_insert_with(|| "PCI_BUS_ID".to_owned());
+            }
         }
+        share::tell(&mut all, &self.cores_of(given));
         all
     }
 
@@ -98,6 +109,16 @@ impl Local {
         let back = std::fs::read_to_string(folder.join("gitdir")).ok()?;
         let ours = Path::new(back.trim()).canonicalize().ok()? == tree.join(".git").canonicalize().ok()?;
         (folder.parent() == Some(known.as_path()) && ours).then(|| folder.join("index"))
+    }
+
+    fn cores_of(&self, given: Given) -> Vec<usize> {
+        share::of(&self.cores, given.slot, given.slots)
+    }
+
+    /// The GPU that a run is to be watched on.
+    fn watched(&self, given: Given) -> Option<Watch> {
+        let gpu = self.gpus.of(given.slot)?.clone();
+        Some(Watch { program: self.gpus.program.clone()?, gpu })
     }
 
     /// Copies the caches of slot 0 to a slot that has none: a real copy, for a shared build folder
@@ -181,6 +202,8 @@ impl Executor for Local {
             stop_at: (kind == Kind::Run && lab.at_budget == AtBudget::Stop).then_some(given.budget),
             grace: self.grace,
             metrics: kind == Kind::Run,
+            cores: self.cores_of(given),
+            gpu: if kind == Kind::Run { self.watched(given) } else { None },
         })
     }
 
@@ -263,6 +286,14 @@ impl Executor for Local {
 
     fn folder(&self, run: RunId) -> PathBuf {
         self.paths.run(run)
+    }
+
+    fn notes(&self, slots: u32) -> Vec<String> {
+        self.gpus.notes(slots)
+    }
+
+    fn share(&self, slots: u32) -> Option<String> {
+        share::words(self.cores.len(), slots, self.gpus.sharing(slots))
     }
 }
 

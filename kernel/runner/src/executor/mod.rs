@@ -12,6 +12,7 @@ pub mod folder;
 mod inputs;
 mod local;
 mod preflight;
+pub(crate) mod share;
 mod toolchain;
 
 pub use inputs::{fingerprints, link as link_inputs, missing};
@@ -35,6 +36,8 @@ pub struct Fetched {
 pub struct Given {
     /// The slot that it has.
     pub slot: u32,
+    /// Of how many.
+    pub slots: u32,
     /// The experiment's number.
     pub number: u64,
     /// The seed.
@@ -76,6 +79,16 @@ pub trait Executor: Send + Sync {
 
     /// The folder in which a run can be looked at while it is on.
     fn folder(&self, run: RunId) -> PathBuf;
+
+    /// What a person should know before a loop with so many slots begins.
+    fn notes(&self, _slots: u32) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// What a value depends on where so many slots share the machine, beside the machine itself.
+    fn share(&self, _slots: u32) -> Option<String> {
+        None
+    }
 }
 
 /// The end of a log, for messages: at most `lines` lines and 4 kB.

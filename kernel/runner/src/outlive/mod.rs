@@ -193,8 +193,8 @@ fn container(facts: &Facts) -> Vec<Finding> {
                 "container",
                 if lost.contains(&"repository") { Weight::Risk } else { Weight::Note },
                 format!(
-                    "this is {kind}: when it is removed, {} goes with it, for it is on no volume",
-                    lost.join(" and ")
+                    "this is {kind}: when it is removed, so is the {}, for it is on no volume",
+                    lost.join(" and the ")
                 ),
             )
             .mend("`git push` what matters (the ledger is one ref), or put the repository on a volume"),

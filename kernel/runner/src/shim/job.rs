@@ -31,6 +31,21 @@ pub struct Job {
     /// What it may do; without one it may do whatever the user may.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sandbox: Option<Policy>,
+    /// The cores that it is kept to; all where there are none.
+    #[serde(default)]
+    pub cores: Vec<usize>,
+    /// The GPU whose use is sampled meanwhile.
+    #[serde(default)]
+    pub gpu: Option<Watch>,
+}
+
+/// A GPU to be watched.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Watch {
+    /// `nvidia-smi`.
+    pub program: PathBuf,
+    /// The GPU, as that program and `CUDA_VISIBLE_DEVICES` name it.
+    pub gpu: String,
 }
 
 /// How a run ended.
@@ -51,7 +66,7 @@ pub struct End {
     pub last: BTreeMap<String, f64>,
     /// How many bytes it printed.
     pub printed: u64,
-    /// How many rows of metrics it printed; `metrics.jsonl` may hold fewer.
+    /// How many rows of metrics it printed, or its GPU told; `metrics.jsonl` may hold fewer.
     pub rows: u64,
     /// The files that it changed and must not, each with what was done to it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

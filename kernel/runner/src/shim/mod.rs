@@ -10,7 +10,7 @@
 //! | `job.json` | [`Job`]: what to do, written by the runner |
 //! | `shim.pid` | [`Process`]: this process; made once, so that a folder is never run twice |
 //! | `log` | what the command printed: 4 MiB from its beginning, 4 MiB up to its end |
-//! | `metrics.jsonl` | one [`Row`](lab::metrics::Row) a line, as they are printed |
+//! | `metrics.jsonl` | one [`Row`](lab::metrics::Row) a line, as they are printed, and what the GPU tells meanwhile |
 //! | `end.json` | [`End`], by rename, when nothing of the run is left |
 
 use std::io;
@@ -23,10 +23,11 @@ mod log;
 mod meter;
 mod process;
 mod rows;
+mod telemetry;
 mod tree;
 mod watch;
 
-pub use job::{End, Job, JobError, read_end, read_job};
+pub use job::{End, Job, JobError, Watch, read_end, read_job};
 
 use crate::processes::Process;
 
@@ -47,6 +48,7 @@ pub fn run(folder: &Path) -> i32 {
 fn try_run(folder: &Path) -> io::Result<()> {
     let job = read_job(folder).map_err(io::Error::other)?;
     take(folder)?;
+    crate::executor::share::pin(&job.cores);
     let end = match watch::watch(&job, folder) {
         Ok(end) => end,
         Err(error) => End::failed(format!("the run could not be started: {error}")),

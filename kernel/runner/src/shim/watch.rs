@@ -17,6 +17,7 @@ use super::locked::Before;
 use super::log::Log;
 use super::meter::{GLANCE, Meter};
 use super::rows::Rows;
+use super::telemetry::Telemetry;
 use super::{End, Job, process, tree};
 
 /// Bytes kept of each end of the log.
@@ -25,6 +26,8 @@ const LOG: usize = 4 << 20;
 const TICK: Duration = Duration::from_millis(10);
 /// How long SIGKILL is repeated; what hangs in the kernel longer is left to it.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How often samples of the GPU are taken in.
+const SAMPLES: Duration = Duration::from_millis(500);
 
 /// Where a run stands.
 enum Phase {
@@ -44,6 +47,9 @@ struct Output {
     rows: Rows,
     reader: Reader,
     metrics: bool,
+    telemetry: Telemetry,
+    /// The step that the run has come to.
+    step: u64,
     start: Instant,
     problem: Option<String>,
 }
@@ -80,6 +86,8 @@ pub(super) fn watch(job: &Job, folder: &Path) -> io::Result<End> {
         rows,
         reader: Reader::new(),
         metrics: job.metrics,
+        telemetry: Telemetry::start(job.gpu.as_ref(), start),
+        step: 0,
         start,
         problem: None,
     };
@@ -145,6 +153,7 @@ fn follow(
                 if let Some(why) = why {
                     exit = Some(why.to_owned());
                 }
+                output.telemetry.stop();
                 if why == Some("limit") {
                     // It is not asked: it takes more every moment.
                     kill(group);
@@ -218,6 +227,7 @@ fn read_signals(signals: &SignalFd) -> bool {
 impl Output {
     /// Waits until something is printed, a signal comes, or `wait` is over.
     fn wait(&self, signals: &SignalFd, wait: Duration) -> io::Result<()> {
+        let wait = if self.telemetry.is_on() { wait.min(SAMPLES) } else { wait };
         let mut files = vec![PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
         if let Some(pipe) = &self.pipe {
             files.push(PollFd::new(pipe.as_fd(), PollFlags::POLLIN));
@@ -232,6 +242,10 @@ impl Output {
 
     /// Reads what is there now, at most a few megabytes, so that a timeout is seen in time.
     fn drain(&mut self) -> io::Result<()> {
+        let samples = self.telemetry.rows(self.step);
+        if let Err(e) = self.rows.push(&samples) {
+            self.problem.get_or_insert_with(|| format!("not all of its output could be written: {e}"));
+        }
         for _ in 0..16 {
             let Some(pipe) = &mut self.pipe else { return Ok(()) };
             match pipe.read(&mut self.buffer) {
@@ -241,7 +255,9 @@ impl Output {
                     let mut written = self.log.push(bytes);
                     if self.metrics {
                         self.reader.push(bytes, Seconds(self.start.elapsed().as_secs_f64()));
-                        written = written.and(self.rows.push(&self.reader.take_rows()));
+                        let rows = self.reader.take_rows();
+                        self.step = rows.last().map_or(self.step, |row| row.step);
+                        written = written.and(self.rows.push(&rows));
                     }
                     // A full disk is no reason to end a run: what it prints is still read.
                     if let Err(e) = written {
@@ -266,7 +282,11 @@ impl Output {
             self.reader.end();
         }
         let last = self.reader.last().clone();
-        let metrics = self.reader.finish();
+        let mut metrics = self.reader.finish();
+        // What the run itself says goes before.
+        for (name, value) in self.telemetry.summary() {
+            metrics.summary.entry(name).or_insert(value);
+        }
         written = written.and(self.rows.push(&metrics.rows));
         if let Err(e) = written {
             self.problem.get_or_insert_with(|| format!("not all of its output could be written: {e}"));

@@ -56,6 +56,8 @@ pub(super) struct Slot {
     pub(super) hypothesis: Option<String>,
     /// The last metrics, by name.
     pub(super) last: Vec<(String, String)>,
+    /// What its GPU does.
+    pub(super) gpu: Option<String>,
 }
 
 /// The slots, and what is being proposed for them meanwhile.
@@ -67,6 +69,7 @@ fn slots(live: &Live<'_>) -> Vec<Slot> {
         time: duration(ahead.elapsed),
         hypothesis: None,
         last: Vec::new(),
+        gpu: None,
     });
     live.status.slots.iter().map(|slot| self::slot(slot, live)).chain(ahead).collect()
 }
@@ -160,6 +163,24 @@ fn night(live: &Live) -> Vec<(&'static str, Option<f64>, String)> {
     rows
 }
 
+/// What a GPU tells while a run is on.
+const GPU: [&str; 3] = ["gpu_utilization", "gpu_memory_mb", "gpu_power_w"];
+
+/// `GPU 93%, 45.1 GB, 410 W`, where the run has one.
+fn gpu(slot: &SlotStatus) -> Option<String> {
+    let of = |name: &str| slot.last.get(name).filter(|value| value.is_finite());
+    let [utilization, memory, power] = GPU.map(of);
+    let parts: Vec<String> = [
+        utilization.map(|it| format!("{}%", fixed(*it, 0))),
+        memory.map(|it| format!("{} GB", fixed(*it / 1000.0, 1))),
+        power.map(|it| format!("{} W", fixed(*it, 0))),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    (!parts.is_empty()).then(|| format!("GPU {}", parts.join(", ")))
+}
+
 fn slot(slot: &SlotStatus, live: &Live) -> Slot {
     let mut name = slot.experiment.map_or_else(|| "idle".to_owned(), |number| format!("experiment {number}"));
     if live.status.slots.len() > 1 {
@@ -177,7 +198,8 @@ fn slot(slot: &SlotStatus, live: &Live) -> Slot {
         "loss" => 2,
         _ => 3,
     };
-    let mut last: Vec<(&String, &f64)> = slot.last.iter().collect();
+    let mut last: Vec<(&String, &f64)> =
+        slot.last.iter().filter(|(name, _)| !GPU.contains(&name.as_str())).collect();
     last.sort_by_key(|(name, _)| rank(name));
     Slot {
         name,
@@ -190,6 +212,7 @@ fn slot(slot: &SlotStatus, live: &Live) -> Slot {
             .take(5)
             .map(|(name, value)| (clip(&one_line(name), 24), short(*value)))
             .collect(),
+        gpu: gpu(slot),
     }
 }
 

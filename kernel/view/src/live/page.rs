@@ -66,6 +66,7 @@ fn slot_box(slot: &Slot) -> Markup {
             }
             @if let Some(text) = &slot.hypothesis { div style="font-style:italic;margin:2px 0" { (clip(text, 200)) } }
             @if let Some(share) = slot.share { div style="margin:4px 0" { (style::bar(share, style::GREEN, "100%")) } }
+            @if let Some(gpu) = &slot.gpu { div style=(CAPTION) { (gpu) } }
             @if !slot.last.is_empty() {
                 div style=(CAPTION) { @for (i, (name, value)) in slot.last.iter().enumerate() {
                     @if i > 0 { " · " } (name) " " b { (value) }

@@ -55,6 +55,7 @@ fn slot_lines(slot: &Slot) -> Vec<String> {
         first = format!("{first}  {}", last.join(", "));
     }
     let mut lines = vec![clip(first.trim_end(), WIDTH)];
+    lines.extend(slot.gpu.iter().map(|gpu| format!("    {gpu}")));
     lines.extend(slot.hypothesis.iter().map(|text| format!("    {}", clip(text, WIDTH - 4))));
     lines
 }

@@ -199,8 +199,8 @@ impl Play<'_, '_> {
         let before = self.stage.timings()?.len();
         let tag = self.stage.tag.clone();
         let options = self.stage.options(self.args, &tag);
+        self.start(&options).await?;
         let mut watcher = Watcher::open(self.stage.scratch.session())?;
-        watcher.insist(&Request::Start(options)).await?;
         let since = Instant::now();
         let timing = loop {
             let status = watcher.status().await?;
@@ -279,12 +279,15 @@ impl Play<'_, '_> {
             let phase = |wanted: &str| status.slots.iter().filter(|slot| slot.phase == wanted).count();
             let on =
                 status.slots.iter().any(|slot| slot.experiment == Some(number) && slot.phase == "running");
-            if on && phase("building") == 0 && phase("running") >= self.args.slots as usize {
+            let timings = self.stage.timings()?;
+            let ours = timings.iter().skip(proposal.before);
+            // A run that its shim has not begun yet would be begun anew, and rightly.
+            let folder = |timing: &Timing| Some(self.stage.scratch.paths().run(*timing.runs.last()?));
+            let begun = || ours.clone().filter_map(folder).all(|run| run.join("shim.pid").exists());
+            if on && phase("building") == 0 && phase("running") >= self.args.slots as usize && begun() {
                 break true;
             }
-            let recorded =
-                self.stage.timings()?.iter().skip(proposal.before).any(|it| !it.recorded.is_empty());
-            if recorded || status.state == LoopState::Idle {
+            if ours.clone().any(|it| !it.recorded.is_empty()) || status.state == LoopState::Idle {
                 break on;
             }
             self.report.now(&words(&status, "the candidate"));
@@ -363,10 +366,19 @@ impl Play<'_, '_> {
         ));
     }
 
+    /// Begins a loop. The runner of the one before may be ending just now.
+    async fn start(&self, options: &StartOptions) -> Result<(), Failure> {
+        let mut watcher = Watcher::open(self.stage.scratch.session())?;
+        if let Some(ending) = watcher.client().await? {
+            ending.retire().await;
+        }
+        watcher.insist(&Request::Start(options.clone())).await?;
+        Ok(())
+    }
+
     /// Runs a loop to its end.
     async fn night(&mut self, options: &StartOptions, what: &str) -> Result<LoopStatus, Failure> {
-        let mut watcher = Watcher::open(self.stage.scratch.session())?;
-        watcher.insist(&Request::Start(options.clone())).await?;
+        self.start(options).await?;
         self.settle(what).await
     }
 
