@@ -14,6 +14,9 @@ const LINE_BYTES: usize = 64 * 1024;
 /// A run has at most so many metrics: further names are passed over.
 const NAMES: usize = 200;
 
+/// A longer name is no metric's, in bytes.
+const NAME_BYTES: usize = 256;
+
 /// Reads metrics out of a run's output while it is printed.
 ///
 /// It gets the output in pieces of any size, cut anywhere. It holds one line at a time and the rows that
@@ -33,12 +36,19 @@ pub struct Reader {
     rows: Vec<Row>,
     summary: BTreeMap<String, f64>,
     last: BTreeMap<String, f64>,
+    /// The name that is kept however many there are.
+    wanted: Option<String>,
 }
 
 impl Reader {
     /// A reader that has read nothing.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// One that keeps the metric `name` however many others come first.
+    pub fn watching(name: &str) -> Self {
+        Self { wanted: Some(name.to_owned()), ..Self::default() }
     }
 
     /// Reads the next bytes of the output, printed at `time` since the run began.
@@ -140,7 +150,9 @@ impl Reader {
         for (name, value) in line.values {
             if let Some(last) = self.last.get_mut(&name) {
                 *last = value;
-            } else if self.last.len() < NAMES {
+            } else if (self.last.len() < NAMES && name.len() <= NAME_BYTES)
+                || self.wanted.as_ref() == Some(&name)
+            {
                 self.last.insert(name.clone(), value);
             } else {
                 continue;
