@@ -39,6 +39,7 @@ impl Ledger {
         log: &[u8],
     ) -> Result<CommitId, LedgerError> {
         check_writer(&record.writer)?;
+        self.wait_for_collection();
         let candidate = self.commit(&record.candidate)?.id();
         let program = self.blob(program.as_bytes())?;
         let record = storable(record, program.oid);
@@ -63,6 +64,7 @@ impl Ledger {
     /// Adds an event and gives the ledger's commit. Adding the same event (by its id) again changes
     /// nothing.
     pub fn append_event(&self, entry: &Entry) -> Result<CommitId, LedgerError> {
+        self.wait_for_collection();
         let leaf = self.blob(&to_json(entry, &format!("the event {}", entry.id))?)?;
         let path = event_path(&self.writer()?, entry);
         let step = Step { path: &path, leaf, message: &message::of_event(entry), candidate: None };

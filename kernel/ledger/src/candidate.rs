@@ -37,7 +37,7 @@ impl Ledger {
     /// Makes a commit on `parent` whose tree is the parent's with `edits` in it and nothing else.
     ///
     /// A program stays executable; a new file, or one that was a symbolic link, becomes a plain file.
-    /// Nothing refers to the commit yet: a worktree on it, or an append, keeps it from `git gc`.
+    /// Nothing refers to the commit yet: [`hold`](Self::hold), a worktree on it, or an append keeps it from `git gc`.
     ///
     /// # Errors
     /// Where a path leaves the repository, or goes through something that is not a folder.
@@ -47,6 +47,7 @@ impl Ledger {
         edits: &[Edit],
         message: &str,
     ) -> Result<CommitId, LedgerError> {
+        self.wait_for_collection();
         let parent = self.commit(parent)?;
         let mut tree = parent.tree()?;
         for edit in edits {

@@ -40,17 +40,24 @@ const SETTINGS: [&str; 8] = [
 pub(crate) struct Git {
     folder: PathBuf,
     index: Option<PathBuf>,
+    mark: Option<(String, String)>,
 }
 
 impl Git {
     /// Runs in `folder`.
     pub(crate) fn in_folder(folder: &Path) -> Self {
-        Self { folder: folder.to_owned(), index: None }
+        Self { folder: folder.to_owned(), index: None, mark: None }
     }
 
     /// Uses this file in place of the repository's index.
     pub(crate) fn with_index(mut self, file: &Path) -> Self {
         self.index = Some(file.to_owned());
+        self
+    }
+
+    /// Has this variable in its environment.
+    pub(crate) fn with_mark(mut self, mark: Option<(String, String)>) -> Self {
+        self.mark = mark;
         self
     }
 
@@ -64,6 +71,9 @@ impl Git {
         command.env("LC_ALL", "C").env("GIT_OPTIONAL_LOCKS", "0");
         if let Some(index) = &self.index {
             command.env("GIT_INDEX_FILE", index);
+        }
+        if let Some((name, value)) = &self.mark {
+            command.env(name, value);
         }
         for setting in SETTINGS {
             command.args(["-c", setting]);

@@ -81,11 +81,15 @@ impl Ledger {
     /// has it checked out or moved it elsewhere.
     pub fn keep(&self, tag: &Tag, candidate: &CommitId) -> Result<BranchMoved, LedgerError> {
         let new = self.commit(candidate)?.id();
-        let mut before = None;
-        self.move_ref(&best_ref(tag), "overnight: keep", |now| {
-            before = now;
-            Ok(Some(new))
-        })?;
+        // The branch first: by where the best is, it is known whether the branch is where we left it, also after
+        // a crash between the two.
+        let before = self.target(&best_ref(tag))?;
+        let branch = self.move_branch(tag, before, new)?;
+        self.move_ref(&best_ref(tag), "overnight: keep", |_| Ok(Some(new)))?;
+        Ok(branch)
+    }
+
+    fn move_branch(&self, tag: &Tag, before: Option<Oid>, new: Oid) -> Result<BranchMoved, LedgerError> {
         let name = branch_ref(tag);
         let branch = name.trim_start_matches("refs/heads/").to_owned();
         if self.target(&name)? == Some(new) {
@@ -104,6 +108,15 @@ impl Ledger {
             (Ok(_), Some(at)) => BranchMoved::Diverged { branch, at: commit_id(at) },
             (Err(e), _) => BranchMoved::Refused { branch, reason: e.to_string() },
         })
+    }
+
+    /// Whether `candidate` is the best of `tag`, and the branch is at it too.
+    ///
+    /// Not so where a process was killed between the two, somebody deleted one of them, or the branch is checked out.
+    pub fn is_kept(&self, tag: &Tag, candidate: &CommitId) -> Result<bool, LedgerError> {
+        let at =
+            |name: &str| Ok::<_, LedgerError>(self.target(name)?.map(commit_id).as_ref() == Some(candidate));
+        Ok(at(&best_ref(tag))? && at(&branch_ref(tag))?)
     }
 
     /// Whether the branch may go from `now` to `new`: nobody moved it from where the last keep left it,

@@ -23,6 +23,7 @@
 //! | `refs/overnight/ledger/<tag>` | the ledger: each append is one commit, whose parents are the previous one and the candidate |
 //! | `refs/overnight/best/<tag>` | the best candidate |
 //! | `refs/overnight/remote/<remote>/ledger/<tag>` | a remote's ledger, as it was when it was last seen |
+//! | `refs/overnight/held` | candidates on their way, which nothing else keeps from `git gc` |
 //! | `refs/heads/autoresearch/<tag>` | the same for people, unless it is checked out or was moved by somebody |
 //!
 //! The tree of a ledger commit:
@@ -42,10 +43,12 @@ mod append;
 mod branch;
 mod candidate;
 mod check;
+mod collecting;
 mod error;
 mod fsck;
 mod git;
 mod import;
+mod held;
 mod keep;
 mod merge;
 mod message;
@@ -57,6 +60,7 @@ mod remote;
 mod snapshot;
 mod sync;
 mod transport;
+mod tidy;
 mod tree;
 mod tsv;
 mod walk;

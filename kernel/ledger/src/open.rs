@@ -29,6 +29,8 @@ pub struct Ledger {
     state: PathBuf,
     /// The id of this clone, once it was asked for.
     pub(crate) writer: OnceCell<String>,
+    /// A variable, and its value, in the environment of every program that is run.
+    mark: Option<(String, String)>,
     /// What was read of each ledger so far.
     pub(crate) cache: RefCell<HashMap<Tag, Cached>>,
     /// The editable blobs of candidates that were compared before.
@@ -66,7 +68,14 @@ impl Ledger {
         let state = repo.commondir().join("overnight");
         make_private(&state)?;
         let (writer, cache, fingerprints) = Default::default();
-        Ok(Self { repo, root, state, writer, cache, fingerprints })
+        Ok(Self { repo, root, state, mark: None, writer, cache, fingerprints })
+    }
+
+    /// Has every program that it runs know the variable `name`, so that they can be found and ended.
+    #[must_use]
+    pub fn marked(mut self, name: &str, value: &str) -> Self {
+        self.mark = Some((name.to_owned(), value.to_owned()));
+        self
     }
 
     /// The root of the researcher's working tree.
@@ -120,7 +129,12 @@ impl Ledger {
 
     /// The `git` program, in the researcher's checkout.
     pub(crate) fn git(&self) -> Git {
-        Git::in_folder(&self.root)
+        self.git_in(&self.root)
+    }
+
+    /// The `git` program, in a worktree.
+    pub(crate) fn git_in(&self, folder: &Path) -> Git {
+        Git::in_folder(folder).with_mark(self.mark.clone())
     }
 
     /// Turns git's error on writing an object or a ref into one that names the folder.

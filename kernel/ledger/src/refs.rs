@@ -156,7 +156,8 @@ impl Ledger {
         let lock = self.lock_file(name);
         let made = fs::metadata(&lock).and_then(|of| of.modified()).ok();
         let age = made.and_then(|made| SystemTime::now().duration_since(made).ok());
-        if name.starts_with("refs/overnight/") && age.is_some_and(|age| age > STALE) {
+        let ours = ["refs/overnight/", "refs/heads/autoresearch/"].iter().any(|ours| name.starts_with(ours));
+        if ours && age.is_some_and(|age| age > STALE) {
             tracing::warn!(lock = %lock.display(), "removing the lock that a killed process left");
             let _ = fs::remove_file(&lock);
         }

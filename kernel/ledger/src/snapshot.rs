@@ -29,6 +29,7 @@ impl Ledger {
     /// Index, working tree, HEAD and stash are not written: git works on a copy of the index. What is
     /// untracked is left out; submodules stay as in HEAD. The same checkout gives the same commit.
     pub fn snapshot(&self) -> Result<Snapshot, LedgerError> {
+        self.wait_for_collection();
         let head = self.repo.head()?.peel_to_commit()?;
         let clean = Snapshot { commit: commit_id(head.id()), dirty: false };
         let Some(tree) = self.tracked_tree()? else { return Ok(clean) };

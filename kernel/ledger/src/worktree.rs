@@ -27,7 +27,7 @@ impl Ledger {
         let commit = self.commit(commit)?.id().to_string();
         let path = &self.not_the_checkout(path)?;
         if let Some(git_dir) = self.worktree_git_dir(path) {
-            match reset(path, &git_dir, &commit, preserve) {
+            match reset(&self.git_in(path), &git_dir, &commit, preserve) {
                 Ok(()) => return Ok(()),
                 Err(e @ LedgerError::NoGit(_)) => return Err(e),
                 Err(e) => tracing::warn!(path = %path.display(), reason = %e, "making the worktree anew"),
@@ -94,12 +94,11 @@ impl Ledger {
 }
 
 /// Brings a worktree to a commit and removes what is untracked.
-fn reset(path: &Path, git_dir: &Path, commit: &str, preserve: &[String]) -> Result<(), LedgerError> {
+fn reset(git: &Git, git_dir: &Path, commit: &str, preserve: &[String]) -> Result<(), LedgerError> {
     // Left by a process that was killed: nobody else uses this worktree.
     for lock in ["index.lock", "HEAD.lock"] {
         let _ = fs::remove_file(git_dir.join(lock));
     }
-    let git = Git::in_folder(path);
     git.run(["checkout", "--quiet", "--detach", "--force", commit, "--"])?;
     let mut clean = ["clean", "--quiet", "-ffdx"].map(str::to_owned).to_vec();
     for kept in preserve {
