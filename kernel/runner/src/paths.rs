@@ -27,6 +27,12 @@ impl Paths {
         self.runtime.join(format!("{}.sock", hex::encode(&digest[..8])))
     }
 
+    /// The mark of processes that a runner starts for itself, such as git: the same for every runner of this lab.
+    pub(crate) fn mark(&self) -> String {
+        let digest = Sha256::digest(self.state.as_os_str().as_bytes());
+        format!("runner-{}", hex::encode(&digest[..8]))
+    }
+
     /// The journal: every event of every loop of this clone.
     pub fn journal(&self) -> PathBuf {
         self.state.join("events.jsonl")

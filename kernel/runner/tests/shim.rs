@@ -36,6 +36,7 @@ impl Run {
             sandbox: None,
             cores: Vec::new(),
             gpu: None,
+            metric: None,
         };
         Self { folder, mark, job }
     }

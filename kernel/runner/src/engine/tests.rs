@@ -51,6 +51,7 @@ impl Executor for Arc<Clockwork> {
             sandbox: None,
             cores: Vec::new(),
             gpu: None,
+            metric: None,
         })
     }
 

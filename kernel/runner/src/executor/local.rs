@@ -142,6 +142,7 @@ impl Local {
             let copied = std::process::Command::new("cp")
                 .args(["-a", "--reflink=auto"])
                 .args([&from, &part])
+                .env(MARK, self.paths.mark())
                 .stdin(Stdio::null())
                 .output()
                 .map_err(RunnerError::io("copy", &from))?;
@@ -202,6 +203,7 @@ impl Executor for Local {
             stop_at: (kind == Kind::Run && lab.at_budget == AtBudget::Stop).then_some(given.budget),
             grace: self.grace,
             metrics: kind == Kind::Run,
+            metric: (kind == Kind::Run).then(|| lab.metric.as_str().to_owned()),
             cores: self.cores_of(given),
             gpu: if kind == Kind::Run { self.watched(given) } else { None },
         })
@@ -256,6 +258,9 @@ impl Executor for Local {
             let end = shim::read_end(&folder);
             if end.is_some() || !living {
                 lock(&self.own).remove(&run);
+                if end.is_none() {
+                    shim::bar(&folder);
+                }
                 // Where the shim was killed, what it ran may be left.
                 crate::blocking::here(|| {
                     shim::group::sweep(&run.to_string());
@@ -294,6 +299,14 @@ impl Executor for Local {
 
     fn share(&self, slots: u32) -> Option<String> {
         share::words(self.cores.len(), slots, self.gpus.sharing(slots))
+    }
+
+    fn began(&self, run: RunId) -> bool {
+        self.shim(run).is_some_and(|shim| shim.pid != 0)
+    }
+
+    fn forget(&self, run: RunId) {
+        let _ = std::fs::remove_file(self.paths.run(run).join("end.json"));
     }
 }
 

@@ -89,6 +89,14 @@ pub trait Executor: Send + Sync {
     fn share(&self, _slots: u32) -> Option<String> {
         None
     }
+
+    /// Whether a run that was lost had begun.
+    fn began(&self, _run: RunId) -> bool {
+        true
+    }
+
+    /// Forgets how a run ended, which is not to count: it is lost.
+    fn forget(&self, _run: RunId) {}
 }
 
 /// The end of a log, for messages: at most `lines` lines and 4 kB.

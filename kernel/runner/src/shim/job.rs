@@ -37,6 +37,9 @@ pub struct Job {
     /// The GPU whose use is sampled meanwhile.
     #[serde(default)]
     pub gpu: Option<Watch>,
+    /// The metric that decides: it is found however many others are printed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metric: Option<String>,
 }
 
 /// A GPU to be watched.
@@ -103,9 +106,15 @@ fn read<T: serde::de::DeserializeOwned>(path: PathBuf) -> Result<T, JobError> {
 /// Reads a run folder's `job.json`.
 ///
 /// # Errors
-/// Where it is missing or broken.
+/// Where it is missing or broken, or a newer version wrote it in another format.
 pub fn read_job(folder: &Path) -> Result<Job, JobError> {
-    read(folder.join("job.json"))
+    let path = folder.join("job.json");
+    let job: Job = read(path.clone())?;
+    if job.schema > lab::SCHEMA {
+        let reason = format!("it has schema {}; this version reads up to {}", job.schema, lab::SCHEMA);
+        return Err(JobError { path, reason });
+    }
+    Ok(job)
 }
 
 /// Reads a run folder's `end.json`; `None` while the run is on, or where it was lost.
@@ -113,11 +122,25 @@ pub fn read_end(folder: &Path) -> Option<End> {
     read(folder.join("end.json")).ok()
 }
 
+/// Room for how a run ended, taken when it begins: what it prints may fill the disk.
+const ROOM: usize = 64 << 10;
+
+/// Takes the room on the disk that [`write_end`] will need.
+pub(super) fn reserve_end(folder: &Path) -> io::Result<()> {
+    std::fs::write(folder.join(PART), vec![b' '; ROOM])
+}
+
+/// Where an end is written before it is whole.
+const PART: &str = "end.json.part";
+
 pub(super) fn write_end(folder: &Path, end: &End) -> io::Result<()> {
     use std::io::Write;
-    let part = folder.join("end.json.part");
-    let mut file = std::fs::File::create(&part)?;
-    file.write_all(&serde_json::to_vec(end).map_err(io::Error::other)?)?;
+    let part = folder.join(PART);
+    // Over the room that was taken, and the rest of it given back when the new text is there.
+    let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(false).open(&part)?;
+    let text = serde_json::to_vec(end).map_err(io::Error::other)?;
+    file.write_all(&text)?;
+    file.set_len(text.len() as u64)?;
     file.sync_all()?;
     std::fs::rename(&part, folder.join("end.json"))
 }

@@ -15,6 +15,7 @@
 
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 pub(crate) mod group;
 mod job;
@@ -30,6 +31,9 @@ mod watch;
 pub use job::{End, Job, JobError, Watch, read_end, read_job};
 
 use crate::processes::Process;
+
+/// How long after a failed try the end of a run is written again.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// Runs the job in `folder` to its end. Returns 0 where an `end.json` says how it ended, 1 otherwise.
 pub fn run(folder: &Path) -> i32 {
@@ -49,14 +53,46 @@ fn try_run(folder: &Path) -> io::Result<()> {
     let job = read_job(folder).map_err(io::Error::other)?;
     take(folder)?;
     crate::executor::share::pin(&job.cores);
-    let end = match watch::watch(&job, folder) {
+    let started = job::reserve_end(folder).and_then(|()| watch::watch(&job, folder));
+    let end = match started {
         Ok(end) => end,
         Err(error) => End::failed(format!("the run could not be started: {error}")),
     };
     if let Some(policy) = &job.sandbox {
         clear(&policy.scratch);
     }
-    job::write_end(folder, &end)
+    // Hours of work may hang on it: where it cannot be written now, it is tried until it can.
+    loop {
+        match job::write_end(folder, &end) {
+            Ok(()) => return Ok(()),
+            Err(error) if !folder.is_dir() || asked_to_go() => return Err(error),
+            Err(_) => std::thread::sleep(AGAIN),
+        }
+    }
+}
+
+/// Whether somebody has sent the signal that ends a run; it stays blocked, and is only looked for.
+fn asked_to_go() -> bool {
+    let pending = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = |name: &str| {
+        let line = pending.lines().find_map(|line| line.strip_prefix(name));
+        line.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
+    };
+    let terminate = 1_u64 << (nix::sys::signal::Signal::SIGTERM as u64 - 1);
+    (mask("SigPnd:") | mask("ShdPnd:")) & terminate != 0
+}
+
+/// Sees to it that no shim takes a run folder any more: one that was started by a runner which was killed at that
+/// moment may be on its way. Where one has it already, nothing changes.
+pub(crate) fn bar(folder: &Path) {
+    let nobody = Process { pid: 0, start: 0 };
+    let own = folder.join("shim.pid.nobody");
+    if let Ok(text) = serde_json::to_vec(&nobody)
+        && std::fs::write(&own, text).is_ok()
+    {
+        let _ = std::fs::hard_link(&own, folder.join("shim.pid"));
+        let _ = std::fs::remove_file(&own);
+    }
 }
 
 /// Removes a run's temporary files, whatever it has done to the rights on its folders.

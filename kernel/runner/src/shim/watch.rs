@@ -84,7 +84,7 @@ pub(super) fn watch(job: &Job, folder: &Path) -> io::Result<End> {
         buffer: vec![0; 256 << 10],
         log,
         rows,
-        reader: Reader::new(),
+        reader: job.metric.as_ref().map_or_else(Reader::new, |metric| Reader::watching(metric)),
         metrics: job.metrics,
         telemetry: Telemetry::start(job.gpu.as_ref(), start),
         step: 0,
