@@ -16,6 +16,30 @@ pub enum RunnerError {
         /// When it took the lab.
         since: Timestamp,
     },
+    /// A runner on another machine holds the lab.
+    #[error("a runner on `{host}` (process {pid} there) has held this lab since {since}", host = holder.host, pid = holder.pid, since = holder.since)]
+    Elsewhere {
+        /// Who.
+        holder: Box<crate::lock::Holder>,
+        /// The file that says so.
+        path: PathBuf,
+    },
+    /// This runner's lock is gone.
+    #[error("this runner no longer holds the lab: {path}: {reason}")]
+    Lost {
+        /// The lock's file.
+        path: PathBuf,
+        /// What became of it.
+        reason: String,
+    },
+    /// A file that a newer version wrote.
+    #[error("{path} has schema {found}; this version reads up to {known}", known = lab::SCHEMA)]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its schema.
+        found: u64,
+    },
     /// A file could not be read or written.
     #[error("cannot {what} {path}: {source}")]
     Io {
@@ -107,6 +131,18 @@ impl RunnerError {
             Self::Held { .. } => {
                 Some("`loop status` shows what it does; `loop stop` ends it after the current run".to_owned())
             }
+            Self::Elsewhere { holder, path } => Some(format!(
+                "stop it there; where `{}` is gone for good, wait some minutes or remove {}",
+                holder.host,
+                path.display()
+            )),
+            Self::Lost { .. } => Some(
+                "it has stopped so that no two runners write to one lab; what runs goes on, and `loop resume` takes it over"
+                    .to_owned(),
+            ),
+            Self::Newer { .. } => {
+                Some("update Overnight, or go on with the version that wrote it".to_owned())
+            }
             Self::MissingInput { input, setup: true, .. } => Some(format!(
                 "`setup` ran, but did not make it; run it by hand and see why, or take `{input}` out of `inputs`"
             )),
@@ -134,12 +170,14 @@ impl RunnerError {
                 Some("is the program still where it was when the runner started?".to_owned())
             }
             Self::Told { hint, .. } => hint.clone(),
-            Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
-                Some("free some disk space and start again: nothing that was finished is lost".to_owned())
-            }
-            Self::Io { .. }
-            | Self::Ledger(_)
-            | Self::Proposer { .. }
+            Self::Io { source, what: "lock", .. } if source.raw_os_error() == Some(37) => Some(
+                "the file system gives no locks: on NFS see that the server's lock service (`rpc.statd`, `lockd`) \
+                 runs, or keep the repository on a local disk"
+                    .to_owned(),
+            ),
+            Self::Io { source, .. } => trouble(source).map(|_| MAKE_ROOM.to_owned()),
+            Self::Ledger(error) => Some(error.hint()),
+            Self::Proposer { .. }
             | Self::Refused(_)
             | Self::Protocol(_) => None,
         }
@@ -148,7 +186,7 @@ impl RunnerError {
     /// The exit code that the command line owes to this error (see [`exit`](crate::exit)).
     pub fn code(&self) -> u8 {
         match self {
-            Self::Held { .. } => crate::exit::HELD,
+            Self::Held { .. } | Self::Elsewhere { .. } => crate::exit::HELD,
             Self::Lab(_)
             | Self::Writes { .. }
             | Self::NoProgram { .. }
@@ -159,8 +197,65 @@ impl RunnerError {
         }
     }
 
+    /// What is wrong with the machine, in some words, where the same may work once that is mended: a full disk, one
+    /// that may not be written, a file server that is away, too many processes.
+    pub fn trouble(&self) -> Option<&'static str> {
+        use ledger::LedgerError::{Busy, Command, File, Full, Git, ReadOnly};
+        match self {
+            Self::Io { source, .. } | Self::Spawn { source, .. } => trouble(source),
+            Self::Ledger(Full { .. }) => Some("the disk is full"),
+            Self::Ledger(ReadOnly { reason, .. }) => said(reason).or(Some("the disk cannot be written")),
+            Self::Ledger(Busy { .. }) => Some("git is busy"),
+            Self::Ledger(File { source, .. }) => trouble(source),
+            Self::Ledger(Command { output, .. }) => said(output),
+            Self::Ledger(Git(error)) => said(error.message()),
+            _ => None,
+        }
+    }
+
     pub(crate) fn io(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { what, path, source }
     }
+}
+
+/// What a person is to do about a disk.
+const MAKE_ROOM: &str = "mend that, free some disk space where it is full, and `loop resume`: nothing that was \
+                         finished is lost";
+
+/// What a system's error says of the machine, if it does.
+fn trouble(error: &io::Error) -> Option<&'static str> {
+    use io::ErrorKind as Kind;
+    match error.kind() {
+        Kind::StorageFull => Some("the disk is full"),
+        Kind::QuotaExceeded => Some("the disk quota is used up"),
+        Kind::ReadOnlyFilesystem => Some("the disk is read-only"),
+        Kind::StaleNetworkFileHandle | Kind::TimedOut => Some("the file server is away"),
+        Kind::OutOfMemory | Kind::WouldBlock => Some("the machine has no room for another process"),
+        Kind::ExecutableFileBusy => Some("a program is being replaced"),
+        _ => match error.raw_os_error() {
+            // EIO, ENFILE, EMFILE, ENOLCK.
+            Some(5) => Some("the disk cannot be read or written"),
+            Some(23 | 24) => Some("too many files are open"),
+            Some(37) => Some("the file system gives no locks"),
+            _ => None,
+        },
+    }
+}
+
+/// The same for what git said.
+fn said(text: &str) -> Option<&'static str> {
+    [
+        ("No space left on device", "the disk is full"),
+        ("quota exceeded", "the disk quota is used up"),
+        ("Read-only file system", "the disk is read-only"),
+        ("Stale file handle", "the file server is away"),
+        ("Input/output error", "the disk cannot be read or written"),
+        ("Too many open files", "too many files are open"),
+        ("Resource temporarily unavailable", "the machine has no room for another process"),
+        ("Cannot allocate memory", "the machine has no room for another process"),
+        ("No locks available", "the file system gives no locks"),
+    ]
+    .iter()
+    .find_map(|(words, what)| text.contains(words).then_some(*what))
 }

@@ -245,8 +245,8 @@ impl History {
     /// Folds a journal.
     pub fn fold(entries: &[Entry]) -> Self {
         let mut history = Self::default();
-        let mut open: HashMap<ExperimentId, Trial> = HashMap::new();
-        for entry in entries {
+        let mut open: HashMap<ExperimentId, (usize, Trial)> = HashMap::new();
+        for (line, entry) in entries.iter().enumerate() {
             if let Some(id) = entry.event.experiment() {
                 if matches!(
                     entry.event,
@@ -260,20 +260,22 @@ impl History {
                     }
                     continue;
                 }
-                let trial = open.entry(id).or_insert_with(|| Trial::new(id, &entry.tag, entry.at));
+                let (_, trial) =
+                    open.entry(id).or_insert_with(|| (line, Trial::new(id, &entry.tag, entry.at)));
                 if let Err(illegal) = trial.apply(entry) {
                     tracing::warn!(%illegal, experiment = %id, "an event of the journal was passed over");
                 }
                 if trial.state.is_final() || trial.state == State::New {
                     let trial = open.remove(&id);
-                    history.finish(trial.as_ref());
+                    history.finish(trial.as_ref().map(|(_, trial)| trial));
                 }
             } else {
                 history.apply_loop(entry);
             }
         }
-        history.unfinished = open.into_values().collect();
-        history.unfinished.sort_by_key(|trial| trial.id);
+        let mut unfinished: Vec<_> = open.into_values().collect();
+        unfinished.sort_by_key(|(line, _)| *line);
+        history.unfinished = unfinished.into_iter().map(|(_, trial)| trial).collect();
         history
     }
 

@@ -7,10 +7,15 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use lab::{Entry, Event, EventId, Tag};
+use serde::Deserialize;
 
+use crate::lock::Guard;
 use crate::{RunnerError, paths};
+
+/// The least time between two entries.
+const TICK: SignedDuration = SignedDuration::from_micros(1);
 
 /// An event that happens now.
 pub fn entry(author: &str, tag: &Tag, event: Event) -> Entry {
@@ -30,6 +35,11 @@ pub struct Journal {
     file: File,
     path: PathBuf,
     length: u64,
+    /// Whether half a line may stand at the end, which could not be taken back.
+    torn: bool,
+    /// When the last entry was written: a clock that is set back does not turn the order of events round.
+    last: Timestamp,
+    guard: Option<Guard>,
 }
 
 /// What a journal holds.
@@ -41,18 +51,24 @@ pub struct Contents {
     pub unknown: usize,
     /// How many bytes of a torn last line there were.
     pub torn: usize,
+    /// The schema of a line that a newer version wrote, which this one must not go on from.
+    pub newer: Option<u64>,
 }
 
 impl Journal {
     /// Opens the journal at `path`, makes it where there is none, and mends a torn end.
     ///
     /// # Errors
-    /// [`RunnerError::Io`] where the file cannot be read or written.
+    /// [`RunnerError::Io`] where the file cannot be read or written; [`RunnerError::Newer`] where a newer version
+    /// with another format has written to it.
     pub fn open(path: &Path) -> Result<(Self, Contents), RunnerError> {
         let mut file = paths::open_private(path)?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(RunnerError::io("read", path))?;
         let (contents, whole) = parse(&bytes);
+        if let Some(found) = contents.newer {
+            return Err(RunnerError::Newer { path: path.to_owned(), found });
+        }
         if contents.torn > 0 {
             tracing::warn!(
                 bytes = contents.torn,
@@ -62,24 +78,67 @@ impl Journal {
         }
         file.seek(SeekFrom::Start(whole)).map_err(RunnerError::io("read", path))?;
         file.sync_all().map_err(RunnerError::io("sync", path))?;
-        Ok((Self { file, path: path.to_owned(), length: whole }, contents))
+        let last = contents.entries.iter().map(|entry| entry.at).max().unwrap_or(Timestamp::UNIX_EPOCH);
+        let path = path.to_owned();
+        Ok((Self { file, path, length: whole, torn: false, last, guard: None }, contents))
+    }
+
+    /// From now on an entry is only written while the lab's lock is held.
+    pub fn guarded(&mut self, guard: Guard) {
+        self.guard = Some(guard);
+    }
+
+    /// Writes an event that happens now, and waits until it is on disk.
+    ///
+    /// "Now" is never before what was written last, whatever the clock says.
+    ///
+    /// # Errors
+    /// As [`append`](Self::append).
+    pub fn write(&mut self, author: &str, tag: &Tag, event: Event) -> Result<Entry, RunnerError> {
+        let mut entry = entry(author, tag, event);
+        if entry.at <= self.last {
+            entry.at = self.last.saturating_add(TICK).unwrap_or(self.last);
+        }
+        self.append(&entry)?;
+        Ok(entry)
+    }
+
+    /// What is written from now on is not before `at`.
+    pub fn not_before(&mut self, at: Timestamp) {
+        self.last = self.last.max(at);
     }
 
     /// Writes an entry and waits until it is on disk.
     ///
     /// # Errors
     /// [`RunnerError::Io`], for instance where the disk is full; the journal is then as it was before.
+    /// [`RunnerError::Lost`] where the lab's lock is no longer held.
     pub fn append(&mut self, entry: &Entry) -> Result<(), RunnerError> {
+        if let Some(guard) = &self.guard {
+            guard.check()?;
+        }
         let mut line = serde_json::to_vec(entry).map_err(|e| RunnerError::Protocol(e.to_string()))?;
         line.push(b'\n');
-        let written = self.file.write_all(&line).and_then(|()| self.file.sync_data());
+        let written =
+            self.mend().and_then(|()| self.file.write_all(&line)).and_then(|()| self.file.sync_data());
         if let Err(source) = written {
             // Half a line would glue itself to the next entry.
-            let _ = self.file.set_len(self.length);
-            let _ = self.file.seek(SeekFrom::Start(self.length));
+            self.torn = true;
+            let _ = self.mend();
             return Err(RunnerError::Io { what: "write", path: self.path.clone(), source });
         }
         self.length += line.len() as u64;
+        self.last = self.last.max(entry.at);
+        Ok(())
+    }
+
+    /// Takes back what was written of an entry that could not be written whole.
+    fn mend(&mut self) -> std::io::Result<()> {
+        if self.torn {
+            self.file.set_len(self.length)?;
+            self.file.seek(SeekFrom::Start(self.length))?;
+            self.torn = false;
+        }
         Ok(())
     }
 }
@@ -94,6 +153,12 @@ pub fn read(path: &Path) -> Result<Contents, RunnerError> {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Contents::default()),
         Err(e) => Err(RunnerError::io("read", path)(e)),
     }
+}
+
+/// The one field that lines of every format have.
+#[derive(Deserialize)]
+struct Schema {
+    schema: u64,
 }
 
 /// What `bytes` hold, and how many of them are whole lines.
@@ -111,11 +176,16 @@ fn parse(bytes: &[u8]) -> (Contents, u64) {
             break;
         }
         match entry {
-            Ok(entry) => contents.entries.push(entry),
+            Ok(entry) if entry.schema <= lab::SCHEMA => contents.entries.push(entry),
+            Ok(entry) => contents.newer = contents.newer.max(Some(entry.schema.into())),
             Err(_) if line.iter().all(u8::is_ascii_whitespace) => {}
             Err(error) => {
                 tracing::debug!(%error, "a line of the journal is of a kind that this version does not know");
                 contents.unknown += 1;
+                let schema = serde_json::from_slice::<Schema>(line).map_or(0, |line| line.schema);
+                if schema > lab::SCHEMA.into() {
+                    contents.newer = contents.newer.max(Some(schema));
+                }
             }
         }
         whole += line.len();
@@ -151,7 +221,7 @@ mod tests {
         journal.append(&entry("a")).unwrap();
         drop(journal);
         let mut bytes = std::fs::read(&path).unwrap();
-        bytes.extend_from_slice(b"{\"schema\":9,\"event\":\"from_the_future\"}\nnot json at all\n");
+        bytes.extend_from_slice(b"{\"schema\":1,\"event\":\"from_the_future\"}\nnot json at all\n");
         std::fs::write(&path, &bytes).unwrap();
 
         let (mut journal, _) = Journal::open(&path).unwrap();
@@ -159,6 +229,34 @@ mod tests {
         let contents = read(&path).unwrap();
         assert_eq!(contents.entries.len(), 2);
         assert!(std::fs::read_to_string(&path).unwrap().contains("from_the_future"));
+    }
+
+    #[test]
+    fn a_newer_format_is_not_gone_on_from() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("events.jsonl");
+        let newer = Entry { schema: lab::SCHEMA + 1, ..entry("a") };
+        std::fs::write(&path, serde_json::to_string(&newer).unwrap() + "\n").unwrap();
+        let error = Journal::open(&path).unwrap_err();
+        insta::assert_snapshot!(
+            error.to_string().replace(folder.path().to_str().unwrap(), "STATE"),
+            @"STATE/events.jsonl has schema 2; this version reads up to 1"
+        );
+        assert!(read(&path).unwrap().entries.is_empty(), "who only looks sees what it can read");
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_does_not_turn_events_round() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut journal, _) = Journal::open(&folder.path().join("events.jsonl")).unwrap();
+        let later = Timestamp::now().saturating_add(SignedDuration::from_hours(3)).unwrap();
+        journal.append(&Entry { at: later, ..entry("a") }).unwrap();
+        let said = |text: &str| Event::Steered { text: text.to_owned(), cell: None };
+        let b = journal.write("ada", &Tag::default(), said("b")).unwrap();
+        drop(journal);
+        let (mut journal, _) = Journal::open(&folder.path().join("events.jsonl")).unwrap();
+        let c = journal.write("ada", &Tag::default(), said("c")).unwrap();
+        assert!(later < b.at && b.at < c.at);
     }
 
     proptest! {

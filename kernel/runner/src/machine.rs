@@ -1,6 +1,7 @@
 //! The machine that runs happen on, as far as `/proc` and `/sys` tell.
 
 use std::path::Path;
+use std::time::Duration;
 
 use lab::Environment;
 
@@ -15,6 +16,12 @@ pub(crate) fn host() -> String {
 /// The id of this boot.
 pub(crate) fn boot() -> String {
     std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
+}
+
+/// How long this boot has lasted, the time that the machine slept included. Setting the clock does not change it.
+pub(crate) fn uptime() -> Duration {
+    // Every Linux since 2.6.39 has this clock.
+    nix::time::clock_gettime(nix::time::ClockId::CLOCK_BOOTTIME).map_or(Duration::ZERO, Duration::from)
 }
 
 /// The processor and the cores that this process may use, such as `x86_64, 2 cores`.

@@ -72,11 +72,12 @@ impl Serve {
         host: impl Into<Host>,
     ) -> Result<End, RunnerError> {
         let lock = Lock::take(&paths.lock())?;
-        let store = Store::open(root)?;
+        let store = Store::marked(root, Some(&paths.mark()))?;
         let listener = listen(&paths)?;
         let host = host.into();
         let executor = Local::new(store.root(), &paths, store.clone(), &host.variables, self.grace);
         let (engine, history) = Engine::open(&paths, store, host, Box::new(executor)).await?;
+        engine.guarded(&lock)?;
         engine.recover(history).await?;
         let accepting = tokio::spawn(accept(listener, Arc::clone(&engine)));
         let begun = match begin {
@@ -89,7 +90,10 @@ impl Serve {
             Err(error) => Err(error),
         };
         accepting.abort();
-        let _ = std::fs::remove_file(paths.socket());
+        // Where the lab is another runner's by now, so is the socket.
+        if !matches!(end, Err(RunnerError::Lost { .. })) {
+            let _ = std::fs::remove_file(paths.socket());
+        }
         drop(lock);
         end
     }

@@ -87,7 +87,9 @@ impl Live {
         let running = self.setup.is_some() || self.slots.iter().flatten().any(|trial| busy(trial.state));
         match &self.current {
             Some(current) if current.stopping => LoopState::Stopping,
-            Some(current) if current.paused => LoopState::Paused,
+            Some(current) if current.paused || self.trouble.is_some_and(|trouble| !trouble.over) => {
+                LoopState::Paused
+            }
             _ if running => LoopState::Running,
             None if self.is_idle() => LoopState::Idle,
             // A program that is to be mended.

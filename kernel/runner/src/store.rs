@@ -60,9 +60,21 @@ impl Store {
     /// # Errors
     /// [`RunnerError::Ledger`] where there is none that can be used.
     pub fn open(inside: &Path) -> Result<Self, RunnerError> {
-        let ledger = Ledger::open(inside)?;
+        Self::marked(inside, None)
+    }
+
+    /// As [`open`](Self::open); the programs that it runs are known by `mark` in their environment.
+    pub(crate) fn marked(inside: &Path, mark: Option<&str>) -> Result<Self, RunnerError> {
+        let open = |inside: &Path| -> Result<Ledger, LedgerError> {
+            let ledger = Ledger::open(inside)?;
+            Ok(match mark {
+                Some(mark) => ledger.marked(crate::processes::MARK, mark),
+                None => ledger,
+            })
+        };
+        let ledger = open(inside)?;
         let root = ledger.root().to_owned();
-        let trees = Ledger::open(&root)?;
+        let trees = open(&root)?;
         Ok(Self { root, ledger: Arc::new(Mutex::new(ledger)), trees: Arc::new(Mutex::new(trees)) })
     }
 
@@ -155,6 +167,27 @@ impl Store {
     /// Adds an event.
     pub async fn append_event(&self, entry: Entry) -> Result<(), RunnerError> {
         self.with(move |ledger| ledger.append_event(&entry).map(|_| ())).await
+    }
+
+    /// Keeps these commits from `git gc`, and no others that nothing refers to.
+    pub async fn hold(&self, commits: Vec<CommitId>) -> Result<(), RunnerError> {
+        self.with(move |ledger| ledger.hold(&commits)).await
+    }
+
+    /// Removes what killed processes have left in the repository, and in its worktrees below `ours`.
+    pub async fn tidy(&self, ours: &Path) -> Result<(), RunnerError> {
+        let ours = ours.to_owned();
+        self.with(move |ledger| {
+            ledger.tidy(&ours);
+            Ok(())
+        })
+        .await
+    }
+
+    /// Whether a candidate is the best, and the branch that follows it is there.
+    pub async fn is_kept(&self, tag: &Tag, candidate: &CommitId) -> Result<bool, RunnerError> {
+        let (tag, candidate) = (tag.clone(), candidate.clone());
+        self.with(move |ledger| ledger.is_kept(&tag, &candidate)).await
     }
 
     /// Moves the best on to a kept candidate.

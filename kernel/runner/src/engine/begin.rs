@@ -1,9 +1,10 @@
 //! Beginning a loop, and going on with one that was cut off.
 
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use lab::{AtBudget, CommitId, Event, EventId, Lab, Tag};
+use lab::{AtBudget, CommitId, Event, EventId, Lab, Seconds, Tag};
 use serde::{Deserialize, Serialize};
 
 use super::draft::read_program;
@@ -18,7 +19,7 @@ use crate::proposers::team::Team;
 use crate::proposers::{Limits, Means, searches};
 use crate::protocol::StartOptions;
 use crate::sandbox::{Facts, Ground, report};
-use crate::{RunnerError, paths};
+use crate::{RunnerError, machine, paths};
 
 /// What a loop was told, in `loop.json`: what its event does not say.
 #[derive(Debug, Serialize, Deserialize)]
@@ -28,6 +29,44 @@ struct Plan {
     id: EventId,
     options: StartOptions,
     base: CommitId,
+    /// When it ends, on this boot of the machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ends: Option<Moment>,
+}
+
+/// How far a loop is that begins or goes on.
+struct SoFar {
+    since: Timestamp,
+    deadline: Option<Timestamp>,
+    ends: Option<Duration>,
+    counts: Counts,
+}
+
+/// A moment that setting the clock does not move.
+#[derive(Debug, Serialize, Deserialize)]
+struct Moment {
+    /// The boot of the machine.
+    boot: String,
+    /// Since that boot, in seconds.
+    uptime: Seconds,
+}
+
+impl Moment {
+    fn after(hours: f64) -> Self {
+        Self { boot: machine::boot(), uptime: Seconds(machine::uptime().as_secs_f64() + hours * 3600.0) }
+    }
+}
+
+/// When a loop ends: at `moment` where that is of this boot, or else as far from now as the clock says.
+fn ends(deadline: Option<Timestamp>, moment: Option<Moment>) -> Option<Duration> {
+    let deadline = deadline?;
+    Some(match moment.filter(|moment| moment.boot == machine::boot()) {
+        Some(moment) => moment.uptime.duration(),
+        None => {
+            let left = deadline.duration_since(Timestamp::now());
+            machine::uptime() + Duration::try_from(left).unwrap_or_default()
+        }
+    })
 }
 
 /// What the last loop was told, where that is known.
@@ -112,10 +151,19 @@ impl Engine {
         // Only what is in the journal has begun; a plan without its event is passed over.
         let author = self.author.clone();
         let entry = self.write_lasting(&options.tag, &author, event).await?;
-        let plan = Plan { schema: lab::SCHEMA, id: entry.id, options: options.clone(), base: base.clone() };
+        let moment = deadline.map(|deadline| Moment::after(deadline.duration_since(now).as_secs_f64() / 3600.0));
+        let plan = Plan {
+            schema: lab::SCHEMA,
+            id: entry.id,
+            options: options.clone(),
+            base: base.clone(),
+            ends: moment,
+        };
         let text = serde_json::to_vec(&plan).map_err(|e| RunnerError::Protocol(e.to_string()))?;
         paths::write_whole(&self.paths.plan(), &text)?;
-        self.go(entry.at, deadline, options, base, Counts::default());
+        let so_far =
+            SoFar { since: entry.at, deadline, ends: ends(deadline, plan.ends), counts: Counts::default() };
+        self.go(so_far, options, base).await?;
         Ok(notes)
     }
 
@@ -124,8 +172,8 @@ impl Engine {
         let plan = plan
             .and_then(|bytes| serde_json::from_slice::<Plan>(&bytes).ok())
             .filter(|plan| plan.id == last.id);
-        let (options, base) = match plan {
-            Some(plan) => (plan.options, plan.base),
+        let (options, base, moment) = match plan {
+            Some(plan) => (plan.options, plan.base, plan.ends),
             None => (
                 StartOptions {
                     tag: last.tag.clone(),
@@ -137,6 +185,7 @@ impl Engine {
                     ..StartOptions::default()
                 },
                 self.store.snapshot().await?.0,
+                None,
             ),
         };
         let (_, lab) = read_program(&self.root, options.budget)?;
@@ -151,18 +200,15 @@ impl Engine {
             self.write(&last.tag, &self.author, Event::LoopResumed)?;
         }
         let (deadline, dangers) = self.look_ahead(last.deadline, lab.budget);
-        self.go(last.since, deadline, options, base, last.counts);
+        let ends = ends(deadline, moment.filter(|_| deadline == last.deadline));
+        let so_far = SoFar { since: last.since, deadline, ends, counts: last.counts };
+        self.go(so_far, options, base).await?;
         Ok([vec![note], dangers].concat())
     }
 
-    fn go(
-        &self,
-        since: Timestamp,
-        deadline: Option<Timestamp>,
-        options: StartOptions,
-        base: CommitId,
-        counts: Counts,
-    ) {
+    async fn go(&self, so_far: SoFar, options: StartOptions, base: CommitId) -> Result<(), RunnerError> {
+        self.hold(&base).await?;
+        let SoFar { since, deadline, ends, counts } = so_far;
         self.closing.send_replace(false);
         let mut live = self.live();
         live.tag = options.tag.clone();
@@ -178,6 +224,7 @@ impl Engine {
             base,
             since,
             deadline,
+            ends,
             counts,
             nothing: 0,
             resting: false,
@@ -187,6 +234,7 @@ impl Engine {
         });
         drop(live);
         self.wake.notify_one();
+        Ok(())
     }
 
     /// Whether the loop can work at all, asked before anything is begun.

@@ -1,6 +1,5 @@
 //! What the proposer is told in a loop.
 
-use jiff::Timestamp;
 use lab::Seconds;
 
 use super::Engine;
@@ -34,9 +33,7 @@ impl Engine {
             remaining: Remaining {
                 experiments: current
                     .and_then(|c| Some(c.options.experiments?.saturating_sub(c.counts.finished))),
-                seconds: current.and_then(|c| c.deadline).map(|deadline| {
-                    Seconds(deadline.duration_since(Timestamp::now()).as_secs_f64().max(0.0))
-                }),
+                seconds: current.and_then(|c| c.left()).map(|left| Seconds(left.as_secs_f64())),
                 usd: current
                     .and_then(|c| Some((c.options.max_cost? - c.counts.cost.usd - trial.cost.usd).max(0.0))),
             },

@@ -201,11 +201,32 @@ impl Engine {
         let end = self.watch(run).await;
         // Ended by a signal that nobody here sent, such as the machine's shutdown: as good as lost.
         let end = end.filter(|end| end.exit != "stopped" || self.stopped(trial));
-        if end.is_none() && (trial.all_runs.len() >= STARTS || self.stopped(trial)) {
+        // Somebody removed its files while it ran: what it did then says nothing of the candidate.
+        let end =
+            end.filter(|end| end.success() || self.stopped(trial) || self.paths.tree(trial.slot).exists());
+        let starts = trial.all_runs.iter().filter(|run| self.executor.began(**run)).count();
+        if end.is_none() && (starts >= STARTS || self.stopped(trial)) {
             let exit = if self.stopped(trial) { "stopped" } else { "lost" };
             return Some(RunEnd { exit: exit.to_owned(), ..RunEnd::default() });
         }
         end
+    }
+
+    /// A run that failed while the machine was in trouble is run again once that is over.
+    fn not_to_blame(&self, trial: &Trial, end: &RunEnd) -> Result<(), RunnerError> {
+        let own = end.success() || matches!(end.exit.as_str(), "timeout" | "stopped" | "lost");
+        if own {
+            return Ok(());
+        }
+        match self.ill() {
+            None => Ok(()),
+            Some(error) => {
+                if let Some(run) = trial.run {
+                    self.executor.forget(run);
+                }
+                Err(error)
+            }
+        }
     }
 
     async fn await_build(&self, trial: &mut Trial, draft: &Draft) -> Result<Step, RunnerError> {
@@ -216,6 +237,7 @@ impl Engine {
         if end.exit == "stopped" {
             return self.give_up(trial, "its build was stopped");
         }
+        self.not_to_blame(trial, &end)?;
         let (experiment, run) = (trial.id, trial.run.unwrap_or(RunId(Uuid::nil())));
         self.advance(trial, Event::BuildEnded { experiment, run, exit: end.exit, seconds: end.seconds })?;
         Ok(Step::On)
@@ -229,6 +251,7 @@ impl Engine {
         if end.exit == "stopped" {
             return self.give_up(trial, "its run was stopped");
         }
+        self.not_to_blame(trial, &end)?;
         let metric = draft.lab()?.metric;
         let value = value(&end, metric.as_str()).filter(|value| value.is_finite());
         let (experiment, run) = (trial.id, trial.run.unwrap_or(RunId(Uuid::nil())));

@@ -155,7 +155,7 @@ impl Engine {
             }
         }
         self.closing.send_replace(false);
-        self.wake.notify_one();
+        self.try_now();
         Ok(Vec::new())
     }
 
@@ -165,7 +165,13 @@ impl Engine {
         let Ok(tag) = tag else {
             return self.stop_without_loop(now, busy).await;
         };
-        self.write_lasting(&tag, &self.author, Event::LoopStopping { now }).await?;
+        match self.write_lasting(&tag, &self.author, Event::LoopStopping { now }).await {
+            // What cannot be written down can be done all the same.
+            Err(error) if error.trouble().is_some() => {
+                tracing::warn!(%error, "that it stops is not written down")
+            }
+            written => drop(written?),
+        }
         if let Some(current) = &mut self.live().current {
             current.stopping = true;
             current.end_with(format!("{} stopped it", self.author), Cause::Stopped);

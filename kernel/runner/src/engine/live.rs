@@ -8,8 +8,10 @@ use lab::status::Best;
 use lab::{CommitId, ExperimentId, Seconds, Status, Tag};
 
 use super::outlive::Seen;
+use super::trouble::Trouble;
 use super::{Cause, End, Place};
 use crate::history::{Counts, History, LoopSoFar, Trial};
+use crate::machine;
 use crate::proposers::{Outline, ProposeError};
 use crate::protocol::StartOptions;
 use crate::state::State;
@@ -61,6 +63,8 @@ pub(crate) struct Live {
     pub(crate) ahead: bool,
     /// When somebody last asked for something.
     pub(crate) asked: Instant,
+    /// What is wrong with the machine, where the loop waits for its end.
+    pub(crate) trouble: Option<Trouble>,
 }
 
 /// The loop that is on.
@@ -69,7 +73,10 @@ pub(crate) struct Current {
     /// What the researcher saw when it began: where a first baseline starts from.
     pub(crate) base: CommitId,
     pub(crate) since: Timestamp,
+    /// When it ends, as it was told to people.
     pub(crate) deadline: Option<Timestamp>,
+    /// When it ends, by [`machine::uptime`](crate::machine::uptime): a clock that is set does not move it.
+    pub(crate) ends: Option<Duration>,
     pub(crate) counts: Counts,
     /// How often in a row the proposer had nothing.
     pub(crate) nothing: u32,
@@ -85,6 +92,11 @@ impl Current {
     /// Ends it as soon as nothing runs; the first reason counts.
     pub(crate) fn end_with(&mut self, reason: String, cause: Cause) {
         self.ending.get_or_insert((reason, cause));
+    }
+
+    /// How much of its time is left; `None` where it has no end.
+    pub(crate) fn left(&self) -> Option<Duration> {
+        Some(self.ends?.saturating_sub(machine::uptime()))
     }
 }
 
@@ -113,6 +125,7 @@ impl Live {
             retiring: false,
             ahead: true,
             asked: Instant::now(),
+            trouble: None,
         }
     }
 
@@ -283,8 +296,7 @@ impl Live {
     /// How long until the loop's deadline, from now.
     pub(crate) fn until_deadline(&self) -> Option<Duration> {
         let current = self.current.as_ref().filter(|current| current.ending.is_none())?;
-        let left = current.deadline?.duration_since(Timestamp::now());
-        Some(Duration::try_from(left).unwrap_or_default() + Duration::from_millis(5))
+        Some(current.left()? + Duration::from_millis(5))
     }
 
     pub(crate) fn nothing_done(&self) -> End {

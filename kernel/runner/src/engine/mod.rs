@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use lab::status::Best;
-use lab::{Entry, Event, RunId, Status, Tag};
+use lab::{CommitId, Entry, Event, RunId, Status, Tag};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
@@ -29,13 +29,16 @@ mod repair;
 mod setup;
 #[cfg(test)]
 mod tests;
+mod tidy;
+mod trouble;
 mod work;
 
 pub(crate) use live::Live;
 
 use crate::executor::Executor;
 use crate::history::{History, Trial};
-use crate::journal::{self, Journal};
+use crate::journal::Journal;
+use crate::lock::{Guard, Lock};
 use crate::proposers::team::Team;
 use crate::proposers::{ProposeError, Proposer};
 use crate::shim::End as RunEnd;
@@ -43,6 +46,9 @@ use crate::store::Store;
 use crate::{Host, Paths, RunnerError, exit};
 use carry::Done;
 use work::Next;
+
+/// How often a runner looks whether the lab is still its own, and what time it is.
+const LOOK: Duration = Duration::from_secs(5);
 
 /// How a runner ended.
 #[derive(Clone, Debug, PartialEq)]
@@ -96,6 +102,8 @@ pub(crate) struct Engine {
     writer: String,
     journal: Mutex<Journal>,
     live: Mutex<Live>,
+    /// A look at whether the lab is still this runner's.
+    guard: OnceLock<Guard>,
     /// Something has changed that the loop may act on.
     wake: Notify,
     /// Whether everything that runs is to be ended at once.
@@ -145,6 +153,7 @@ impl Engine {
             writer,
             journal: Mutex::new(journal),
             live: Mutex::new(Live::new(&history, begin::last_told(paths))),
+            guard: OnceLock::new(),
             wake: Notify::new(),
             cancel: watch::Sender::new(false),
             closing: watch::Sender::new(false),
@@ -161,9 +170,30 @@ impl Engine {
 
     /// Writes an event to the journal.
     fn write(&self, tag: &Tag, author: &str, event: Event) -> Result<Entry, RunnerError> {
-        let entry = journal::entry(author, tag, event);
-        crate::blocking::here(|| self.journal.lock().unwrap_or_else(PoisonError::into_inner).append(&entry))?;
-        Ok(entry)
+        crate::blocking::here(|| self.journal().write(author, tag, event))
+    }
+
+    fn journal(&self) -> MutexGuard<'_, Journal> {
+        self.journal.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From now on nothing is written unless the lab's lock is held.
+    pub(crate) fn guarded(&self, lock: &Lock) -> Result<(), RunnerError> {
+        self.journal().guarded(lock.guard()?);
+        let _ = self.guard.set(lock.guard()?);
+        Ok(())
+    }
+
+    /// Keeps a commit that waits for its run from `git gc`, beside all others of which something is on its way.
+    pub(crate) async fn hold(&self, commit: &CommitId) -> Result<(), RunnerError> {
+        let mut held = vec![commit.clone()];
+        {
+            let live = self.live();
+            let trials = live.slots.iter().flatten().chain(&live.queue).chain(&live.desk);
+            held.extend(trials.flat_map(|trial| [trial.candidate.clone(), trial.parent.clone()]).flatten());
+            held.extend(live.current.as_ref().map(|current| current.base.clone()));
+        }
+        self.store.hold(held).await
     }
 
     /// Writes an event to the journal, and to the ledger where it lasts. A ledger that cannot be written
@@ -261,8 +291,11 @@ impl Engine {
                         break;
                     }
                     Ok(Next::Ended(end)) => last = Some(end),
+                    Err(error @ RunnerError::Lost { .. }) => return Err(error),
                     Err(error) => {
-                        if let Some(end) = self.fail(&error) {
+                        if !self.endure(&error)
+                            && let Some(end) = self.fail(&error)
+                        {
                             last = Some(end);
                         }
                         retry = Duration::ZERO;
@@ -281,6 +314,7 @@ impl Engine {
             let wait = self.live().until_deadline().map_or(retry, |left| left.min(retry));
             tokio::select! {
                 Some(done) = tasks.join_next() => match done {
+                    Ok((_, _, Err(error @ RunnerError::Lost { .. }))) => return Err(error),
                     Ok((place, trial, done)) => {
                         if let Some(end) = self.finished(place, &trial, done).await {
                             last = Some(end);
@@ -289,11 +323,35 @@ impl Engine {
                     Err(error) => return Err(RunnerError::Refused(format!("an experiment's task ended badly: {error}"))),
                 },
                 () = self.wake.notified() => {}
-                () = tokio::time::sleep(wait) => {
+                lost = self.until_lost() => return Err(lost),
+                () = self.until_over(wait) => {
                     if tasks.is_empty() && last.is_none() && self.live().is_idle() && self.live().quiet_for(idle) {
                         return Ok(self.live().nothing_done());
                     }
                 }
+            }
+        }
+    }
+
+    /// Returns once the lab is no longer this runner's. Meanwhile it shows others that it lives.
+    async fn until_lost(&self) -> RunnerError {
+        let Some(guard) = self.guard.get() else { return std::future::pending().await };
+        loop {
+            if let Err(lost) = guard.check() {
+                return lost;
+            }
+            guard.beat();
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// Returns after `wait`, or once the loop's time is over: a machine that slept meanwhile did not count it.
+    async fn until_over(&self, wait: Duration) {
+        let until = tokio::time::Instant::now() + wait;
+        while tokio::time::Instant::now() < until {
+            tokio::time::sleep_until(until.min(tokio::time::Instant::now() + LOOK)).await;
+            if self.live().until_deadline().is_some_and(|left| left < LOOK) {
+                return;
             }
         }
     }
@@ -307,7 +365,11 @@ impl Engine {
                 None
             }
             Ok(Done::Recorded { status, again }) => {
-                self.live().count(trial, status);
+                {
+                    let mut live = self.live();
+                    live.count(trial, status);
+                    live.trouble = None;
+                }
                 if trial.is_baseline() && status != Status::Keep {
                     let reason = trial.judgement.as_ref().map_or_else(String::new, |j| j.reason.clone());
                     return self.baseline_failed(&reason).await;
@@ -321,12 +383,20 @@ impl Engine {
                 // Where others propose too, they go on without it.
                 let team = self.team();
                 let why = why.filter(|why| !team.is_some_and(|team| team.missed(&trial.proposer, why)));
+                // A proposer that fails on a machine in trouble is not to blame.
+                let why = why.filter(|why| !matches!(why, ProposeError::Failed(_)) || self.ill().is_none());
                 self.live().abandoned(trial, why.as_ref());
                 if let Some(ProposeError::Blocked(reason)) = why {
                     self.pause(Some(reason)).await.map_or_else(|error| self.fail(&error), |()| None)
                 } else {
                     None
                 }
+            }
+            Err(error) if self.endure(&error) => {
+                if !trial.state.is_final() {
+                    self.live().queue.push_front(trial.clone());
+                }
+                None
             }
             Err(error) => self.fail(&error),
         }

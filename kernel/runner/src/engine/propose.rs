@@ -43,6 +43,7 @@ impl Engine {
                 continue;
             }
             let candidate = self.store.candidate(&brief.parent, proposal.edits, &proposal.hypothesis).await?;
+            self.hold(&candidate).await?;
             let what = (&candidate, proposal.hypothesis.as_str());
             // The search takes small steps on purpose.
             let novel = proposal.by.as_deref() != Some("search")
@@ -128,6 +129,7 @@ impl Engine {
         };
         let hypothesis = trial.hypothesis.clone();
         let merged = self.store.candidate(best, edits, &hypothesis).await?;
+        self.hold(&merged).await?;
         if self.store.duplicate(&trial.tag, &merged, &lab, &draft.epoch).await?.is_some() {
             return Ok(false);
         }

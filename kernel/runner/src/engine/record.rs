@@ -42,26 +42,36 @@ impl Engine {
         let (metrics, log) = fetched.map_or_else(|| (Metrics::default(), Vec::new()), |f| (f.metrics, f.log));
         let record = self.record(trial, draft, &judgement, &metrics)?;
         let commit = self.store.append(record.clone(), draft.program.clone(), metrics, log).await?;
+        // Before it is said to be recorded: whoever takes over from a runner that is killed in between does all of
+        // this once more, and none of it twice.
+        if judgement.status == Status::Keep
+            && let Some(candidate) = &trial.candidate
+        {
+            self.store.keep(&trial.tag, candidate).await?;
+        }
+        self.journal().not_before(ended(&record));
         if let Some(text) = draft.idea.clone() {
             let moved = Event::IdeaMoved { text, to: IdeaPlace::Tried, experiment: Some(trial.id) };
             self.write_lasting(&trial.tag, "overnight", moved).await?;
         }
         self.advance(trial, Event::Recorded { experiment: trial.id, commit })?;
         self.drop_draft(trial.id);
-        if judgement.status == Status::Keep
-            && let Some(candidate) = &trial.candidate
-            && let Err(error) = self.store.keep(&trial.tag, candidate).await
+        drop(alone);
+        if let Err(error) = self.afterwards(trial, draft, &record).await
+            && !self.endure(&error)
         {
-            // The ledger has it; the refs follow at the next keep or the next start.
-            tracing::warn!(%error, "the best could not be moved on");
+            return Err(error);
         }
+        Ok(Done::Recorded { status: judgement.status, again })
+    }
+
+    /// What follows from an experiment that is recorded.
+    async fn afterwards(&self, trial: &Trial, draft: &Draft, record: &Record) -> Result<(), RunnerError> {
         let standing = self.store.standing(&trial.tag, &draft.epoch).await?;
         self.show_best(standing.tip.as_ref());
         self.prune();
-        drop(alone);
         self.climb(trial, &standing).await?;
-        self.hook(Hook::After, &draft.lab()?, &trial.tag, &record).await?;
-        Ok(Done::Recorded { status: judgement.status, again })
+        self.hook(Hook::After, &draft.lab()?, &trial.tag, record).await
     }
 
     /// Says where an experiment has led to on the ladder of those who are stuck.
@@ -255,6 +265,7 @@ impl Engine {
         hypothesis: &str,
         in_front: bool,
     ) -> Result<u64, RunnerError> {
+        self.hold(&candidate).await?;
         let _one = self.reserving.lock().await;
         let mut trial = self.new_trial(tag, proposer, Some(parent)).await?;
         author.clone_into(&mut trial.author);
@@ -330,6 +341,12 @@ impl Engine {
             }
         }
     }
+}
+
+/// When an experiment's last run ended.
+fn ended(record: &Record) -> jiff::Timestamp {
+    let took = jiff::SignedDuration::try_from_secs_f64(record.seconds.0).unwrap_or_default();
+    record.started.saturating_add(took).unwrap_or(record.started)
 }
 
 /// What of a build's log says why it failed: from the first error on.

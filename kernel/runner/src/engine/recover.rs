@@ -17,8 +17,8 @@ impl Engine {
     /// killed; judged experiments are recorded at once; the rest is queued where it was. A loop that was
     /// told to stop is not gone on with.
     pub(crate) async fn recover(&self, history: History) -> Result<(), RunnerError> {
-        for entry in history.lasting {
-            if let Err(error) = self.store.append_event(entry).await {
+        for entry in &history.lasting {
+            if let Err(error) = self.store.append_event(entry.clone()).await {
                 tracing::warn!(%error, "an event could not be written to the ledger");
                 break;
             }
@@ -34,10 +34,13 @@ impl Engine {
             strays.push(setup.trim().to_owned());
         }
         strays.extend(marks(&self.paths.proposers()));
+        // Git and what else the runner itself had started: it would go on in worktrees that are used again.
+        strays.push(self.paths.mark());
         let killed = crate::blocking::here(|| processes::sweep(&strays));
         if killed > 0 {
             tracing::info!(killed, "processes that an earlier runner left behind were ended");
         }
+        self.tidy(&history).await;
         let stopping =
             history.last.as_ref().filter(|last| last.ended.is_none()).and_then(|last| last.stopping);
         for trial in history.unfinished.iter().filter(|trial| trial.is_of_loop() && !trial.is_baseline()) {
@@ -101,7 +104,7 @@ impl Engine {
 
     /// Moves the refs of the best to where the ledger says that it is, if a crash came in between.
     pub(super) async fn reconcile(&self, tag: &Tag, tip: &lab::Experiment) -> Result<(), RunnerError> {
-        if self.store.best(tag).await?.as_ref() != Some(&tip.record.candidate)
+        if !self.store.is_kept(tag, &tip.record.candidate).await?
             && let Err(error) = self.store.keep(tag, &tip.record.candidate).await
         {
             tracing::debug!(%error, "the best stays where it is");

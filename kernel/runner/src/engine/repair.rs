@@ -54,6 +54,7 @@ impl Engine {
         };
         let edits = edits(&brief.files, failure.files, proposal.edits, &lab);
         let mended = self.store.candidate(&parent, edits, &trial.hypothesis).await?;
+        self.hold(&mended).await?;
         if self.store.duplicate(&trial.tag, &mended, &lab, &draft.epoch).await?.is_some()
             || mended == candidate
         {

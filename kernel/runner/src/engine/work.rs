@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
 use lab::{Direction, Lab, Tag};
 
 use super::draft::Draft;
@@ -41,6 +40,14 @@ impl Engine {
             }
             // No candidate is needed any more.
             self.closing.send_replace(true);
+        }
+        if let Some(wait) = self.enduring() {
+            // Somebody who stops the loop does not have to mend the machine first.
+            let stopping = self.live().current.as_ref().is_some_and(|current| current.stopping);
+            if let Some((reason, cause)) = rule.filter(|_| stopping && !busy) {
+                return Ok(self.end_loop(&reason, cause).await?.map_or(Next::Wait, Next::Ended));
+            }
+            return Ok(Next::Retry(wait));
         }
         match self.queued().await? {
             Next::Wait => {}
@@ -156,7 +163,7 @@ impl Engine {
             return Some(ending.clone());
         }
         let counts = &current.counts;
-        if current.deadline.is_some_and(|deadline| Timestamp::now() >= deadline) {
+        if current.left().is_some_and(|left| left.is_zero()) {
             return Some(("its time is over".to_owned(), Cause::Done));
         }
         if let Some(planned) = current.options.experiments.filter(|planned| counts.finished >= *planned) {
