@@ -211,7 +211,7 @@ def test_refs_and_branches(lab: Lab) -> None:
     lab.worktree_is(before)
     refs = set(lab.git("for-each-ref", "--format=%(refname)").split())
     assert refs == {"refs/heads/main", "refs/heads/autoresearch/main", "refs/overnight/best/main",
-                    "refs/overnight/ledger/main"}
+                    "refs/overnight/ledger/main", "refs/overnight/held"}
     found = lab.is_sound(6)
     best = min((e for e in found if e["status"] == "keep"), key=lambda e: e["value"])
     assert lab.git("rev-parse", "refs/overnight/best/main").strip() == best["candidate"]
