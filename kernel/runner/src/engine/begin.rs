@@ -151,7 +151,8 @@ impl Engine {
         // Only what is in the journal has begun; a plan without its event is passed over.
         let author = self.author.clone();
         let entry = self.write_lasting(&options.tag, &author, event).await?;
-        let moment = deadline.map(|deadline| Moment::after(deadline.duration_since(now).as_secs_f64() / 3600.0));
+        let moment =
+            deadline.map(|deadline| Moment::after(deadline.duration_since(now).as_secs_f64() / 3600.0));
         let plan = Plan {
             schema: lab::SCHEMA,
             id: entry.id,
