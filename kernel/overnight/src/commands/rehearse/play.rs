@@ -17,6 +17,8 @@ use crate::grammar::StartArgs;
 
 /// How often it is looked how far things are.
 const LOOK: Duration = Duration::from_millis(30);
+/// How long a runner may take to end.
+const ENDING: Duration = Duration::from_secs(10);
 
 /// A rehearsal under way.
 pub(super) struct Play<'a, 'b> {
@@ -372,8 +374,16 @@ impl Play<'_, '_> {
         if let Some(ending) = watcher.client().await? {
             ending.retire().await;
         }
-        watcher.insist(&Request::Start(options.clone())).await?;
-        Ok(())
+        let since = Instant::now();
+        loop {
+            match watcher.insist(&Request::Start(options.clone())).await {
+                // It has closed its socket, and not yet given back the lab.
+                Err(failure) if failure.code == ExitCode::Held && since.elapsed() < ENDING => {
+                    tokio::time::sleep(LOOK).await;
+                }
+                answer => return answer.map(drop),
+            }
+        }
     }
 
     /// Runs a loop to its end.
