@@ -269,7 +269,7 @@ fn a_command_proposes() {
 
 #[test]
 fn two_slots_and_a_change_that_is_merged_on_to_the_new_best() {
-    let lab = TinyLab::new("");
+    let lab = TinyLab::new("writes: [both]\n");
     let proposer = lab.folder.path().join("propose.sh");
     let turn = lab.folder.path().join("turn");
     // The first proposal lowers A, the second B; both start from the baseline.
@@ -281,12 +281,13 @@ fn two_slots_and_a_change_that_is_merged_on_to_the_new_best() {
     );
     std::fs::write(&proposer, script).unwrap();
     // A run ends when both have begun, so both build on the baseline.
-    let both = lab.folder.path().join("both");
+    let both = lab.root().join("both");
+    std::fs::create_dir(&both).unwrap();
     lab.write(
         "run.sh",
         &format!(
             "a=$(sed -n 's/^A = \\([0-9]*\\).*/\\1/p' train.py)\nb=$(sed -n 's/^B = \\([0-9]*\\).*/\\1/p' train.py)\n\
-             mkdir -p {0}; touch {0}/$a-$b\n\
+             touch {0}/$a-$b\n\
              case $a-$b in 3-2) while [ ! -e {0}/4-1 ]; do sleep 0.02; done;; \
              4-1) while [ ! -e {0}/3-2 ]; do sleep 0.02; done;; esac\n\
              echo \"loss: $((a * a + b))\"\n",
