@@ -48,7 +48,7 @@ def test_a_lab_at_rest_is_sound(night: Lab) -> None:
     lines = [line.replace(str(cache), "/place") for line in said.splitlines()]
     number = [e["event"] for e in night.events()]
     assert lines == [
-        "ok  objects         everything that 2 refs hold on to is there",
+        "ok  objects         everything that 3 refs hold on to is there",
         "ok  ledger main     4 experiments and 2 events can be read",
         "ok  candidates main each is held on to by the ledger, and changes only what its program let it change",
         "ok  branch main     autoresearch/main is at the best candidate",

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use lab::Seconds;
 use runner::processes::{MARK, Process};
+use runner::sandbox::Policy;
 use runner::shim::{End, Job, read_end};
 
 struct Run {
@@ -88,6 +89,25 @@ fn until(what: &str, mut ready: impl FnMut() -> bool) {
         assert!(start.elapsed() < Duration::from_secs(60), "waited too long for {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// CUDA does not begin where it cannot name its threads; root must not get at the machine by that.
+#[test]
+fn a_thread_may_be_named_beside_a_gpu_and_the_machine_not() {
+    let command = "echo named > /proc/self/task/$$/comm; cat /proc/$$/comm
+        for path in /proc/sys/kernel/core_pattern /proc/sysrq-trigger; do
+            (printf '' >> $path) 2>/dev/null && echo \"wrote $path\"
+        done; true";
+    let mut run = Run::new(command);
+    let folder = run.path().to_owned();
+    run.job.sandbox = Some(Policy {
+        devices: vec!["/dev/null".into(), "/proc".into()],
+        scratch: folder.join("scratch"),
+        limits: lab::Limits::default(),
+        ..Policy::default()
+    });
+    let end = run.finish();
+    assert_eq!((end.exit.as_str(), run.log().as_str()), ("0", "named\n"), "{end:?}");
 }
 
 #[test]

@@ -84,7 +84,10 @@ impl Engine {
             .find_map(|folder| outlive::cramped(&folder));
         match full {
             Some(why) if !cramped => {
-                self.pause(Some(format!("{why}; it goes on when there is room"))).await?;
+                let why = format!(
+                    "the disk is nearly full: {why}. It goes on by itself when there is room, at once by `loop resume`"
+                );
+                self.pause(Some(why)).await?;
                 self.live().seen.cramped = true;
             }
             None if cramped => {

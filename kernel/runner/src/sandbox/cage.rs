@@ -3,11 +3,12 @@
 // What is handed to the kernel here are this module's own buffers; see each use.
 #![allow(unsafe_code)]
 
+use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use landlock::RulesetCreated;
@@ -15,10 +16,12 @@ use nix::sys::resource::{Resource, setrlimit};
 use seccompiler::BpfProgram;
 
 use super::warden::Warden;
-use super::{Policy, Way, bubblewrap, landlock as files, seccomp};
+use super::{PROC, Policy, Way, bubblewrap, landlock as files, seccomp};
 
 /// What root keeps of its capabilities: those that are about the files and processes that it owns.
 const KEPT: [libc::c_ulong; 8] = [0, 1, 3, 4, 5, 6, 7, 14];
+/// What of `/proc` is the machine's: root may write there without any capability.
+const MACHINE: [&CStr; 4] = [c"/proc/sys", c"/proc/sysrq-trigger", c"/proc/irq", c"/proc/bus"];
 /// More than any kernel has.
 const CAPABILITIES: libc::c_ulong = 64;
 
@@ -29,6 +32,8 @@ pub(crate) struct Cage {
     /// The filter of what the warden decides, and where its listener is sent to.
     held: Option<(BpfProgram, UnixStream)>,
     outer: Option<bubblewrap::Outer>,
+    /// Whether what of `/proc` is the machine's must be shielded from root.
+    shielded: bool,
     disk: u64,
     processes: u64,
 }
@@ -57,8 +62,10 @@ impl Cage {
             Way::Bubblewrap => None,
             Way::Landlock | Way::Seccomp => Some((seccomp::held().map_err(io::Error::other)?, sent)),
         };
+        let shielded =
+            nix::unistd::geteuid().is_root() && policy.devices.iter().any(|path| path == Path::new(PROC));
         let arrival = Arrival { channel: arrives, writes: policy.writes.clone() };
-        Ok((Self { rules, filters, held, outer, disk: policy.limits.disk, processes }, arrival))
+        Ok((Self { rules, filters, held, outer, shielded, disk: policy.limits.disk, processes }, arrival))
     }
 
     /// The command line that runs `command` by `sh`.
@@ -88,6 +95,9 @@ impl Cage {
         let _ = setrlimit(Resource::RLIMIT_NPROC, self.processes, self.processes);
         if let Some(outer) = &self.outer {
             return outer.keep_files();
+        }
+        if self.shielded {
+            shield();
         }
         drop_capabilities();
         if let Some(rules) = self.rules.take() {
@@ -172,6 +182,27 @@ fn hold(filter: &BpfProgram, channel: RawFd) -> io::Result<()> {
         libc::close(listener);
     }
     Ok(())
+}
+
+/// Makes what of `/proc` is the machine's read-only for this process and all that it starts. A container whose root may
+/// not do so has it read-only already.
+fn shield() {
+    let none = std::ptr::null();
+    let mount = |path: &CStr, from: *const libc::c_char, flags| {
+        // SAFETY: the path is a constant, and the kernel takes no pointer where there is none.
+        unsafe { libc::mount(from, path.as_ptr(), none, flags, none.cast()) }
+    };
+    // SAFETY: a number is passed.
+    if unsafe { libc::unshare(libc::CLONE_NEWNS) } != 0 {
+        return;
+    }
+    // What the machine mounts later is still seen.
+    mount(c"/", none, libc::MS_REC | libc::MS_SLAVE);
+    for path in MACHINE {
+        if mount(path, path.as_ptr(), libc::MS_BIND | libc::MS_REC) == 0 {
+            mount(path, none, libc::MS_REMOUNT | libc::MS_BIND | libc::MS_RDONLY);
+        }
+    }
 }
 
 /// Takes from root what is not about its own files: at the next exec they are gone. Others have none to lose.

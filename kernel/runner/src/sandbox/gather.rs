@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use lab::{Lab, Limits};
 
-use super::{Facts, Policy, Rule, tools};
+use super::{Facts, PROC, Policy, Rule, tools};
 use crate::{Paths, Variables};
 
 /// Entries of a home, dot in front or not, that hold programs, packages and downloads, and no keys.
@@ -397,9 +397,14 @@ fn resolved(path: &Path) -> PathBuf {
 fn devices() -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = DEVICES.iter().map(PathBuf::from).filter(|path| path.exists()).collect();
     let entries = std::fs::read_dir("/dev").into_iter().flatten().flatten();
+    let before = found.len();
     found.extend(
         entries.filter(|entry| entry.file_name().as_encoded_bytes().starts_with(b"nvidia")).map(|e| e.path()),
     );
+    if found.len() > before {
+        // CUDA gives its threads names, and does not begin where it cannot.
+        found.push(PROC.into());
+    }
     found.sort();
     found.dedup();
     found

@@ -8,7 +8,7 @@ use landlock::{
     RulesetCreatedAttr, Scope,
 };
 
-use super::Policy;
+use super::{PROC, Policy};
 
 /// The newest version that is known here; what the kernel lacks of it is left out, and said by the report.
 const NEWEST: ABI = ABI::V10;
@@ -37,7 +37,8 @@ pub(super) fn rules(policy: &Policy) -> Result<RulesetCreated, landlock::Ruleset
         rules = allow(rules, path, all & !devices & !AccessFs::IoctlDev)?;
     }
     for path in &policy.devices {
-        rules = allow(rules, path, all & !devices)?;
+        let access = if path == Path::new(PROC) { read | AccessFs::WriteFile } else { all & !devices };
+        rules = allow(rules, path, access)?;
     }
     Ok(rules)
 }

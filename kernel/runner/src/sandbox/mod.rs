@@ -16,6 +16,9 @@ mod seccomp;
 mod tools;
 mod warden;
 
+/// Where processes are files.
+const PROC: &str = "/proc";
+
 pub(crate) use cage::{Arrival, Cage};
 pub use gather::Ground;
 pub use policy::{Locked, Policy, Rule, Way};

@@ -50,7 +50,7 @@ pub struct Policy {
     pub rules: Vec<Rule>,
     /// What may be written, with everything below it.
     pub writes: Vec<PathBuf>,
-    /// Devices that may be read, written and controlled.
+    /// Devices that may be read, written and controlled; with `/proc` among them, what a process owns there.
     pub devices: Vec<PathBuf>,
     /// Whether there is a network.
     pub network: bool,
