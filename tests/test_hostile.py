@@ -253,21 +253,25 @@ EVALUATOR = {
     "writes through a hard link": "os.link('harness.py', 'x'); open('x', 'a').write('# mine')",
     "writes through a symbolic link": "os.symlink('harness.py', 'x'); open('x', 'a').write('# mine')",
     "puts a link in its place": "os.rename('harness.py', 'x'); os.symlink('x', 'harness.py')",
+    "puts a pipe in its place": "os.remove('harness.py'); os.mkfifo('harness.py')",
     "writes the program": "open('program.md', 'a').write('x')",
+    "forges an input": "os.remove('data'); os.mkdir('data'); open('data/corpus.txt', 'w').write('mine')",
 }
+# What else than the evaluator is named in the reason.
+NAMED = {"writes the program": "program.md", "forges an input": "data"}
 
 
 def test_whoever_changes_the_evaluator_is_invalid(hostile: Lab) -> None:
     lab = hostile
     before = Seen(lab)
     bodies = [f"import os\n{body}\nprint('val_bpb: 0.1')" for body in EVALUATOR.values()]
-    honest = "import os\nopen('own.txt', 'w').write('x')\nos.chmod('harness.py', 0o755)\nprint('val_bpb: 0.9')"
+    honest = "import os\nassert open('data/corpus.txt').read() == 'words\\n'\nopen('own.txt', 'w').write('x')\nos.chmod('harness.py', 0o755)\nprint('val_bpb: 0.9')"
     sources = [candidate(body) for body in [*bodies, honest]]
     lab.night("--experiments", str(len(sources) + 1), "--agent", proposer(lab, sources, names_of(lab)))
     found = lab.is_sound(len(sources) + 1)
     for name, each in zip(EVALUATOR, found[1:-1], strict=True):
         assert each["status"] == "invalid", f"{name}: {each}"
-        assert ("harness.py" in each["reason"]) == (name != "writes the program"), each["reason"]
+        assert NAMED.get(name, "harness.py") in each["reason"], each["reason"]
     assert found[-1]["status"] == "keep", found[-1]["reason"]
     lab.worktree_is(before)
 

@@ -65,7 +65,7 @@ impl Variables {
     pub(crate) fn allowed(&self) -> BTreeMap<String, String> {
         self.0
             .iter()
-            .filter(|(name, _)| allowed(name))
+            .filter(|(name, value)| allowed(name) && !holds_password(value))
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect()
     }
@@ -89,6 +89,14 @@ impl Variables {
 pub fn is_secret(name: &str) -> bool {
     let upper = name.to_ascii_uppercase();
     SECRET.iter().any(|word| upper.contains(word))
+}
+
+/// Whether a value is an address with a password in it, as of a proxy or a package index.
+fn holds_password(value: &str) -> bool {
+    value.split("://").skip(1).any(|rest| {
+        let authority = rest.split(['/', '?', '#', ' ', ',']).next().unwrap_or_default();
+        authority.rsplit_once('@').is_some_and(|(user, _)| user.contains(':'))
+    })
 }
 
 fn allowed(name: &str) -> bool {
@@ -129,6 +137,15 @@ mod tests {
             seen,
             ["CARGO_HOME", "CUDA_VISIBLE_DEVICES", "HF_HOME", "LC_ALL", "PATH", "RUSTFLAGS", "https_proxy"]
         );
+    }
+
+    #[test]
+    fn addresses_with_passwords_stay_out() {
+        assert!(holds_password("https://ada:secret@example.org/simple"));
+        assert!(holds_password("https://a.example/simple https://ada:secret@b.example"));
+        for plain in ["https://example.org:8080/a@b:c", "http://ada@example.org", "/usr/bin:/a@b", ""] {
+            assert!(!holds_password(plain), "{plain}");
+        }
     }
 
     #[test]

@@ -8,6 +8,9 @@ use jiff::Timestamp;
 /// What went wrong in the runner.
 #[derive(Debug, thiserror::Error)]
 pub enum RunnerError {
+    /// The disk has less room than is left to others.
+    #[error("{0}")]
+    Cramped(String),
     /// Another runner holds the lab.
     #[error("another runner (process {pid}) has held this lab since {since}")]
     Held {
@@ -128,6 +131,7 @@ impl RunnerError {
     /// What to do about it, in a sentence.
     pub fn hint(&self) -> Option<String> {
         match self {
+            Self::Cramped(_) => Some(MAKE_ROOM.to_owned()),
             Self::Held { .. } => {
                 Some("`loop status` shows what it does; `loop stop` ends it after the current run".to_owned())
             }
@@ -203,6 +207,7 @@ impl RunnerError {
         use ledger::LedgerError::{Busy, Command, File, Full, Git, ReadOnly};
         match self {
             Self::Io { source, .. } | Self::Spawn { source, .. } => trouble(source),
+            Self::Cramped(_) => Some("the disk is nearly full"),
             Self::Ledger(Full { .. }) => Some("the disk is full"),
             Self::Ledger(ReadOnly { reason, .. }) => said(reason).or(Some("the disk cannot be written")),
             Self::Ledger(Busy { .. }) => Some("git is busy"),

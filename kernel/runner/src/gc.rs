@@ -47,6 +47,8 @@ pub fn gc(
     paths: &Paths,
     policy: Policy,
 ) -> Result<(Vec<Freed>, Option<String>), RunnerError> {
+    let unfinished = History::fold(&journal::read(&paths.journal())?.entries).unfinished;
+    let used: HashSet<PathBuf> = unfinished.iter().map(|trial| paths.slot(trial.slot)).collect();
     let mut freed = vec![left_behind(paths, policy), runs(paths, policy)?];
     let mut stays = None;
     let held = if policy.dry { Lock::holder(&paths.lock()).map(|holder| holder.pid) } else { None };
@@ -68,7 +70,9 @@ pub fn gc(
                 ("worktrees of proposers", paths.proposers()),
             ] {
                 let mut gone = Freed { what, count: 0, bytes: 0 };
-                for unused in entries(&folder).filter(|entry| age(&entry.path()) > policy.older) {
+                for unused in entries(&folder)
+                    .filter(|entry| !used.contains(&entry.path()) && age(&entry.path()) > policy.older)
+                {
                     gone.count += 1;
                     gone.bytes += size(&unused.path());
                     if !policy.dry {

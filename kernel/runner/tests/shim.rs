@@ -94,7 +94,7 @@ fn until(what: &str, mut ready: impl FnMut() -> bool) {
 /// CUDA does not begin where it cannot name its threads; root must not get at the machine by that.
 #[test]
 fn a_thread_may_be_named_beside_a_gpu_and_the_machine_not() {
-    let command = "echo named > /proc/self/task/$$/comm; cat /proc/$$/comm
+    let command = "printf named > /proc/self/task/$$/comm; cat /proc/$$/comm
         for path in /proc/sys/kernel/core_pattern /proc/sysrq-trigger; do
             (printf '' >> $path) 2>/dev/null && echo \"wrote $path\"
         done; true";

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
-use lab::{Event, Seconds};
+use lab::Seconds;
 
 use super::Engine;
 use crate::RunnerError;
@@ -11,8 +11,6 @@ use crate::outlive::{self, Allocation, Finding, Places, Weight};
 
 /// How often it is looked again.
 const AGAIN: Duration = Duration::from_secs(60);
-/// How often it is looked whether there is room again.
-pub(super) const ROOM: Duration = Duration::from_secs(5);
 /// What is left beside a run when the machine is taken away.
 const MARGIN: Seconds = Seconds(60.0);
 /// How many findings `loop start` says.
@@ -23,8 +21,6 @@ const SAID: usize = 2;
 pub(crate) struct Seen {
     /// What a person should know, a sentence each.
     pub(crate) warnings: Vec<String>,
-    /// Whether the loop is paused until there is room on the disk.
-    pub(crate) cramped: bool,
     /// The batch system's allocation: it may take a while to ask for.
     allocation: Option<Allocation>,
     at: Option<Instant>,
@@ -55,54 +51,34 @@ impl Engine {
         };
         let warnings = warnings(&found);
         let mut live = self.live();
-        live.seen = Seen {
-            warnings: warnings.clone(),
-            cramped: false,
-            allocation: facts.allocation,
-            at: Some(Instant::now()),
-        };
+        live.seen =
+            Seen { warnings: warnings.clone(), allocation: facts.allocation, at: Some(Instant::now()) };
         (deadline, said(warnings))
     }
 
-    /// Between two experiments: pauses where the disk is nearly full and goes on when it is not, and looks again at
-    /// what would end the night.
-    pub(super) async fn look_around(&self) -> Result<(), RunnerError> {
-        let cramped = {
+    /// Between two experiments: what would end the night now. A disk that is nearly full is trouble.
+    pub(super) fn look_around(&self) {
+        {
             let live = self.live();
-            let Some(current) = live.current.as_ref().filter(|current| current.ending.is_none()) else {
-                return Ok(());
-            };
-            if current.paused && !live.seen.cramped {
-                return Ok(());
+            let on = live.current.as_ref().is_some_and(|current| current.ending.is_none() && !current.paused);
+            if !on || live.trouble.is_some() {
+                return;
             }
-            live.seen.cramped
-        };
+        }
+        if let Err(error) = self.roomy() {
+            self.endure(&error);
+        }
+        self.look_again();
+    }
+
+    /// Whether the disks have the room that a loop leaves to others.
+    pub(super) fn roomy(&self) -> Result<(), RunnerError> {
         let places = self.places();
         let full = [("repository", &places.repository), ("cache", &places.cache)]
             .into_iter()
             .filter_map(|(what, path)| outlive::folder(what, path))
             .find_map(|folder| outlive::cramped(&folder));
-        match full {
-            Some(why) if !cramped => {
-                let why = format!(
-                    "the disk is nearly full: {why}. It goes on by itself when there is room, at once by `loop resume`"
-                );
-                self.pause(Some(why)).await?;
-                self.live().seen.cramped = true;
-            }
-            None if cramped => {
-                let tag = self.live().tag.clone();
-                self.write_lasting(&tag, "overnight", Event::LoopResumed).await?;
-                let mut live = self.live();
-                (live.seen.cramped, live.problem) = (false, None);
-                if let Some(current) = &mut live.current {
-                    current.paused = false;
-                }
-            }
-            _ => {}
-        }
-        self.look_again();
-        Ok(())
+        full.map_or(Ok(()), |why| Err(RunnerError::Cramped(why)))
     }
 
     fn look_again(&self) {

@@ -85,7 +85,8 @@ impl Engine {
         crate::blocking::here(|| {
             write_and_remove(&self.paths.state)?;
             write_and_remove(&self.paths.cache)
-        })
+        })?;
+        self.roomy()
     }
 }
 

@@ -5,7 +5,6 @@ use std::time::Duration;
 use lab::{Direction, Lab, Tag};
 
 use super::draft::Draft;
-use super::outlive::ROOM;
 use super::{Cause, End, Engine, Place};
 use crate::RunnerError;
 use crate::history::{BASELINE, Counts, Trial};
@@ -32,7 +31,7 @@ pub(super) enum Next {
 impl Engine {
     /// Decides what to do next; `busy` where an experiment is on.
     pub(super) async fn next_work(&self, busy: bool) -> Result<Next, RunnerError> {
-        self.look_around().await?;
+        self.look_around();
         let rule = self.stop_rule();
         if let Some((reason, cause)) = &rule {
             if let Some(current) = &mut self.live().current {
@@ -58,9 +57,6 @@ impl Engine {
                 return Ok(Next::Wait);
             }
             return Ok(self.end_loop(&reason, cause).await?.map_or(Next::Wait, Next::Ended));
-        }
-        if self.live().seen.cramped {
-            return Ok(Next::Retry(ROOM));
         }
         if !self.may_propose() {
             return Ok(Next::Wait);

@@ -96,7 +96,11 @@ impl Local {
             return None;
         }
         let mut policy = self.ground().policy(given.slot, lab);
-        policy.locked = self.index(given.slot).map(|index| Locked { index, editable: lab.editable.clone() });
+        policy.locked = self.index(given.slot).map(|index| Locked {
+            index,
+            editable: lab.editable.clone(),
+            inputs: lab.inputs.clone(),
+        });
         Some(policy)
     }
 
@@ -171,8 +175,8 @@ impl Local {
 impl Executor for Local {
     async fn prepare(&self, slot: u32, candidate: &CommitId, lab: &Lab) -> Result<PathBuf, RunnerError> {
         let tree = self.paths.tree(slot);
-        let kept: Vec<String> =
-            lab.caches.iter().chain(&lab.inputs).map(|path| path.trim_end_matches('/').to_owned()).collect();
+        // Not the links to inputs: an earlier run may have put something else in their place.
+        let kept: Vec<String> = lab.caches.iter().map(|path| path.trim_end_matches('/').to_owned()).collect();
         self.store.worktree(&tree, candidate, &kept).await?;
         inputs::link(&self.root, &tree, lab)?;
         crate::blocking::here(|| self.seed_caches(slot, lab))?;

@@ -24,7 +24,7 @@ fn topology(cpu: usize, what: &str) -> usize {
     std::fs::read_to_string(Path::new(&file)).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0)
 }
 
-/// The cores of one of so many slots: a part of them, or one where there are fewer than slots. All of them, which is an
+/// The cores of one of so many slots: as many as every other has, so that values compare, or one where there are fewer than slots. All of them, which is an
 /// empty list, where there is one slot.
 pub(crate) fn of(cores: &[usize], slot: u32, slots: u32) -> Vec<usize> {
     let (slot, slots) = (slot as usize, slots.max(1) as usize);
@@ -35,8 +35,8 @@ pub(crate) fn of(cores: &[usize], slot: u32, slots: u32) -> Vec<usize> {
         return vec![cores[slot % cores.len()]];
     }
     // A slot of an earlier, wider loop has a share too.
-    let slot = slot % slots;
-    cores[slot * cores.len() / slots..(slot + 1) * cores.len() / slots].to_vec()
+    let (slot, each) = (slot % slots, cores.len() / slots);
+    cores[slot * each..(slot + 1) * each].to_vec()
 }
 
 /// What a value depends on, beside the machine, where runs share it: nothing where there is one slot, or where each run
@@ -79,13 +79,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_core_is_given_out_once() {
+    fn every_slot_has_as_many_cores_and_none_is_shared() {
         let cores: Vec<usize> = (0..10).collect();
         for slots in 2..=10 {
             let all: Vec<usize> = (0..slots).flat_map(|slot| of(&cores, slot, slots)).collect();
-            assert_eq!(all, cores, "{slots}");
-            let least = (0..slots).map(|slot| of(&cores, slot, slots).len()).min();
-            assert_eq!(least, Some(10 / slots as usize));
+            let each = 10 / slots as usize;
+            assert_eq!(all, cores[..each * slots as usize], "{slots}");
+            assert!((0..slots).all(|slot| of(&cores, slot, slots).len() == each));
         }
         assert_eq!(of(&cores, 0, 1), Vec::<usize>::new());
         assert_eq!(of(&[4, 6], 5, 16), [6]);

@@ -60,6 +60,7 @@ impl Cage {
         let held = match policy.way {
             // Mounts that are read-only hold there what it would decide.
             Way::Bubblewrap => None,
+            Way::Landlock | Way::Seccomp if !policy.held => None,
             Way::Landlock | Way::Seccomp => Some((seccomp::held().map_err(io::Error::other)?, sent)),
         };
         let shielded =

@@ -57,11 +57,14 @@ const NEEDED: [&str; 44] = [
 ];
 
 /// Keys that lie among them.
-const KEYS: [&str; 6] = [
+const KEYS: [&str; 9] = [
     ".cargo/credentials",
     ".cargo/credentials.toml",
     ".cache/huggingface/token",
     ".cache/huggingface/stored_tokens",
+    ".local/share/uv/credentials",
+    ".rye/credentials",
+    ".stack/upload",
     ".julia/servers",
     ".conda/.anaconda",
 ];
@@ -130,6 +133,9 @@ const HIDDEN: [&str; 15] = [
     "/boot",
 ];
 
+/// How many repositories deep git looks for objects of others.
+const BORROWED: u32 = 5;
+
 /// Devices that programs use, and that of GPUs.
 const DEVICES: [&str; 12] = [
     "/dev/null",
@@ -194,6 +200,7 @@ impl Ground<'_> {
         dotted.push(resolved(self.root));
         Policy {
             way: self.facts.way(),
+            held: self.facts.warden,
             homes: dotted,
             rules: rules.0.into_iter().map(|(path, readable)| Rule { path, readable }).collect(),
             writes: writes.iter().map(|path| resolved(path)).filter(|path| path.exists()).collect(),
@@ -340,6 +347,9 @@ impl Ground<'_> {
         }
         if let Some(git) = self.paths.state.parent() {
             rules.set(git, true);
+            for objects in borrowed(&git.join("objects"), BORROWED) {
+                rules.set(&objects, true);
+            }
             for config in ["config", "config.worktree"].map(|name| git.join(name)) {
                 if holds_credential(&std::fs::read_to_string(&config).unwrap_or_default()) {
                     rules.set(&config, false);
@@ -347,6 +357,18 @@ impl Ground<'_> {
             }
         }
     }
+}
+
+/// Where a repository finds objects of others, and they of others again.
+fn borrowed(objects: &Path, depth: u32) -> Vec<PathBuf> {
+    let text = std::fs::read_to_string(objects.join("info/alternates")).unwrap_or_default();
+    let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let direct: Vec<PathBuf> = lines.map(|line| objects.join(line)).collect();
+    if depth == 0 {
+        return direct;
+    }
+    let further: Vec<PathBuf> = direct.iter().flat_map(|path| borrowed(path, depth - 1)).collect();
+    [direct, further].concat()
 }
 
 /// Rules by path; a later one takes the place of an earlier one on the same path.

@@ -37,7 +37,11 @@ pub(super) fn rules(policy: &Policy) -> Result<RulesetCreated, landlock::Ruleset
         rules = allow(rules, path, all & !devices & !AccessFs::IoctlDev)?;
     }
     for path in &policy.devices {
-        let access = if path == Path::new(PROC) { read | AccessFs::WriteFile } else { all & !devices };
+        let access = if path == Path::new(PROC) {
+            read | AccessFs::WriteFile | AccessFs::Truncate
+        } else {
+            all & !devices
+        };
         rules = allow(rules, path, access)?;
     }
     Ok(rules)

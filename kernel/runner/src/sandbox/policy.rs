@@ -30,13 +30,16 @@ pub struct Rule {
     pub readable: bool,
 }
 
-/// The tracked files that a run must leave as they are.
+/// The tracked files, and the links to inputs, that a run must leave as they are.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Locked {
     /// The worktree's git index.
     pub index: PathBuf,
     /// What a candidate may change: paths or globs.
     pub editable: Vec<String>,
+    /// Where links to inputs are, in the worktree.
+    #[serde(default)]
+    pub inputs: Vec<String>,
 }
 
 /// What a build or a run may do.
@@ -46,6 +49,9 @@ pub struct Policy {
     pub way: Way,
     /// Folders whose entries with a dot in front are hidden, where no rule says otherwise.
     pub homes: Vec<PathBuf>,
+    /// Whether the shim decides on calls that neither Landlock nor a filter can; not every container lets it.
+    #[serde(default)]
+    pub held: bool,
     /// What may be read; what no rule covers may.
     pub rules: Vec<Rule>,
     /// What may be written, with everything below it.

@@ -1,6 +1,6 @@
 //! What of a policy this machine enforces, and what is weaker here, in plain words.
 
-use super::{Way, bubblewrap, landlock};
+use super::{Way, bubblewrap, landlock, warden};
 
 /// What this machine has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,7 +23,7 @@ impl Facts {
         Self {
             landlock,
             seccomp: actions.is_some(),
-            warden: actions.is_some_and(|actions| actions.contains("user_notif")),
+            warden: actions.is_some_and(|actions| actions.contains("user_notif")) && warden::works(),
             bubblewrap: landlock == 0 && bubblewrap::works(),
         }
     }

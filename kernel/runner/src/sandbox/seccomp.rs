@@ -140,10 +140,13 @@ fn sockets(network: bool) -> Result<Rules, seccompiler::BackendError> {
     let datagrams = [(0, Eq, i64::from(libc::AF_UNIX)), (1, MaskedEq(0xf), i64::from(libc::SOCK_DGRAM))];
     // By routes, `getifaddrs` and with it much of what merely asks for the machine's name still works.
     let netlink = [(0, Eq, i64::from(libc::AF_NETLINK)), (2, Ne, i64::from(libc::NETLINK_ROUTE))];
-    Ok(Rules::from([
-        (libc::SYS_socket, vec![when(&other)?, when(&netlink)?, when(&datagrams)?]),
-        (libc::SYS_socketpair, vec![when(&datagrams)?]),
-    ]))
+    let mut socket = vec![when(&other)?, when(&netlink)?];
+    if network {
+        // NCCL's processes speak so to each other.
+        return Ok(Rules::from([(libc::SYS_socket, socket)]));
+    }
+    socket.push(when(&datagrams)?);
+    Ok(Rules::from([(libc::SYS_socket, socket), (libc::SYS_socketpair, vec![when(&datagrams)?])]))
 }
 
 fn refused() -> Result<Rules, seccompiler::BackendError> {
@@ -163,7 +166,9 @@ fn refused() -> Result<Rules, seccompiler::BackendError> {
     };
     let (given, other) = pointer(2)?;
     rules.insert(libc::SYS_prlimit64, vec![SeccompRule::new(vec![given, other])?]);
-    rules.insert(libc::SYS_setpriority, vec![when(&[(1, Ne, 0)])?]);
+    // Of `setpriority` and `ioprio_set` the first argument says whether one process is meant, a group, or all of a user.
+    rules.insert(libc::SYS_setpriority, vec![when(&[(1, Ne, 0)])?, when(&[(0, Ne, 0)])?]);
+    rules.insert(libc::SYS_ioprio_set, vec![when(&[(1, Ne, 0)])?, when(&[(0, Ne, 1)])?]);
     Ok(rules)
 }
 

@@ -36,6 +36,10 @@ const OFFLINE: [(&str, &str); 7] = [
 /// What tools read of the home's dot-files, which are hidden: they are told that there is nothing.
 const NOTHING: [(&str, &str); 2] = [("GIT_CONFIG_GLOBAL", "/dev/null"), ("PIP_CONFIG_FILE", "/dev/null")];
 
+/// What the home's configuration of git may have said of a repository that is somebody else's.
+const SAFE: [(&str, &str); 3] =
+    [("GIT_CONFIG_COUNT", "1"), ("GIT_CONFIG_KEY_0", "safe.directory"), ("GIT_CONFIG_VALUE_0", "*")];
+
 /// Folders of uv's cache that hold what it has downloaded. The others it writes at its start.
 const DOWNLOADS: [&str; 4] = ["archive-v", "wheels-v", "simple-v", "flat-index-v"];
 
@@ -70,7 +74,7 @@ pub(super) fn settle(environment: &mut BTreeMap<String, String>, tools: &Path, n
         set(name, tools.join(folder).display().to_string());
     }
     set("UV_LINK_MODE", if network { "copy" } else { "symlink" }.to_owned());
-    for (name, value) in NOTHING.iter().chain(OFFLINE.iter().filter(|_| !network)) {
+    for (name, value) in NOTHING.iter().chain(&SAFE).chain(OFFLINE.iter().filter(|_| !network)) {
         set(name, (*value).to_owned());
     }
 }

@@ -64,6 +64,21 @@ impl Before {
                 if as_checked_out { entry.id } else { content(&tree.join(&path)).unwrap_or(Oid::ZERO_SHA1) };
             files.push(File { path, content, seen });
         }
+        let mut links =
+            locked.inputs.iter().map(|input| input.trim_end_matches('/').to_owned()).collect::<Vec<_>>();
+        while let Some(path) = links.pop() {
+            let Ok(seen) = tree.join(&path).symlink_metadata() else { continue };
+            if seen.is_symlink() {
+                let content = content(&tree.join(&path)).unwrap_or(Oid::ZERO_SHA1);
+                files.push(File { path, content, seen: Some(seen) });
+            } else if seen.is_dir() {
+                // Tracked files are in it too; what stands beside them is linked.
+                let entries = std::fs::read_dir(tree.join(&path)).into_iter().flatten().flatten();
+                links.extend(
+                    entries.filter_map(|entry| Some(format!("{path}/{}", entry.file_name().to_str()?))),
+                );
+            }
+        }
         Some(Self { tree: tree.to_owned(), files, build })
     }
 
@@ -77,7 +92,7 @@ impl Before {
                 (Some(_), None) => "removed",
                 (None, Some(_)) => "made",
                 (Some(was), Some(now)) if same(was, now) => return None,
-                (Some(was), Some(now)) if content(&path) == Some(file.content) => {
+                (Some(was), Some(now)) if was.len() == now.len() && content(&path) == Some(file.content) => {
                     if self.build || !written(was, now) {
                         return None;
                     }
@@ -110,6 +125,10 @@ fn content(path: &Path) -> Option<Oid> {
         use std::os::unix::ffi::OsStrExt;
         let target = std::fs::read_link(path).ok()?;
         return Oid::hash_object(ObjectType::Blob, target.as_os_str().as_bytes()).ok();
+    }
+    // A pipe would wait for somebody to write.
+    if !path.symlink_metadata().ok()?.is_file() {
+        return None;
     }
     Oid::hash_file(ObjectType::Blob, path).ok()
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use lab::Seconds;
 use lab::metrics::Row;
@@ -16,6 +16,8 @@ use nix::sys::signal::{SigSet, Signal};
 use super::job::Watch;
 use crate::processes::Process;
 
+/// How long its end may take.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// Milliseconds from one sample to the next.
 const EVERY: &str = "--loop-ms=1000";
 const QUERY: &str = "--query-gpu=utilization.gpu,memory.used,power.draw";
@@ -82,12 +84,15 @@ impl Telemetry {
         rows
     }
 
-    /// Ends the sampling; nothing of it is left then.
+    /// Ends the sampling; nothing of it is left then, unless it hangs in the driver: a run is not to wait for that.
     pub(super) fn stop(&mut self) {
         if let Some((child, process, _)) = &mut self.sampling {
             process.signal(Signal::SIGKILL);
+            let until = Instant::now() + PATIENCE;
             // Whoever reaps everything may have been first.
-            let _ = child.wait();
+            while matches!(child.try_wait(), Ok(None)) && Instant::now() < until {
+                std::thread::sleep(Duration::from_millis(2));
+            }
         }
     }
 
