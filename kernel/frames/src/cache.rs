@@ -37,11 +37,26 @@ impl Cache {
         self.folder.join(format!("{}{commit}.arrow", Self::prefix(tag)))
     }
 
-    /// The frame that was made from this commit, if it was kept.
-    pub(crate) fn read(&self, tag: &Tag, commit: &CommitId) -> Option<DataFrame> {
-        let path = self.path(tag, commit);
-        let read = path.exists().then(|| read_arrow(&path))?;
-        read.inspect_err(|error| tracing::debug!(path = %path.display(), %error, "made anew")).ok()
+    /// The frame that was kept, and the commit that it was made from: `tip` where there is one of that.
+    pub(crate) fn read(&self, tag: &Tag, tip: &CommitId) -> Option<(CommitId, DataFrame)> {
+        let kept = self.kept(tag);
+        let (commit, path) = kept.iter().find(|(commit, _)| commit == tip).or(kept.first())?;
+        let read = read_arrow(path);
+        let read = read.inspect_err(|error| tracing::debug!(path = %path.display(), %error, "made anew"));
+        Some((commit.clone(), read.ok()?))
+    }
+
+    /// The files of a tag, each with the commit that it was made from.
+    fn kept(&self, tag: &Tag) -> Vec<(CommitId, PathBuf)> {
+        let prefix = Self::prefix(tag);
+        let commit = |entry: fs::DirEntry| {
+            // Another tag may begin with this one's name: what follows must be a commit alone.
+            let name = entry.file_name();
+            let commit = name.to_str()?.strip_prefix(&prefix)?.strip_suffix(".arrow")?;
+            let is_one = commit.bytes().all(|byte| byte.is_ascii_hexdigit());
+            is_one.then(|| (CommitId::new(commit), entry.path()))
+        };
+        fs::read_dir(&self.folder).into_iter().flatten().flatten().filter_map(commit).collect()
     }
 
     /// The metrics that were kept, and of which experiments they are.
@@ -88,15 +103,8 @@ impl Cache {
         fs::create_dir_all(&self.folder)?;
         let path = self.path(tag, commit);
         Format::Arrow.write(frame, &path).map_err(std::io::Error::other)?;
-        let prefix = Self::prefix(tag);
-        for entry in fs::read_dir(&self.folder)?.flatten() {
-            let name = entry.file_name();
-            // Another tag may begin with this one's name: what follows must be a commit alone.
-            let commit = name.to_str().and_then(|name| name.strip_prefix(&prefix)?.strip_suffix(".arrow"));
-            let old = commit.is_some_and(|commit| commit.bytes().all(|byte| byte.is_ascii_hexdigit()));
-            if old && entry.path() != path {
-                let _ = fs::remove_file(entry.path());
-            }
+        for (_, old) in self.kept(tag).into_iter().filter(|(_, kept)| *kept != path) {
+            let _ = fs::remove_file(old);
         }
         Ok(())
     }

@@ -1,9 +1,9 @@
 //! The table `experiments`: one row for each.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
-use lab::{Experiment, ExperimentId, Peers, Record};
-use polars::prelude::{DataFrame, PolarsResult};
+use lab::{Event, Experiment, ExperimentId, Peers, Record};
+use polars::prelude::{Column, DataFrame, DataType, PolarsResult};
 
 use crate::columns::{flag, float, free, text, time, whole};
 
@@ -57,6 +57,59 @@ pub(crate) fn frame(experiments: &[Experiment], peers: &Peers) -> PolarsResult<D
         columns.push(float(&free(name, &mut taken), records().map(|r| summary(r, name))));
     }
     DataFrame::new(experiments.len(), columns)
+}
+
+/// How many frames one below the other are put together again.
+const PIECES: usize = 64;
+
+/// The table with the rows of `new` experiments below it, which come after all of it; `None` where it would not be the
+/// table of all of them. `own` is this clone: where another one's are there too, their names may change with any that
+/// comes.
+pub(crate) fn below(table: &DataFrame, new: &[Experiment], own: &str) -> PolarsResult<Option<DataFrame>> {
+    let Some(first) = new.first() else { return Ok(Some(table.clone())) };
+    let Some(last) = table.height().checked_sub(1) else { return Ok(None) };
+    let number = table.column("number")?.i64()?.get(last);
+    let text =
+        |name: &str, row: usize| Ok::<_, polars::prelude::PolarsError>(table.column(name)?.str()?.get(row));
+    let after = number.is_some_and(|number| number < first.record.number as i64)
+        && text("writer", 0)? == Some(own)
+        && text("writer", last)? == Some(own)
+        && new.iter().all(|it| it.record.writer == own);
+    // The columns are in an order that another metric, or a name that is nearly taken, may change.
+    let metric = text("metric", last)?.unwrap_or_default();
+    let usual = |it: &Experiment| {
+        it.record.metric.as_str() == metric && !it.record.summary.keys().any(|name| name.ends_with('_'))
+    };
+    if !after || !new.iter().all(usual) {
+        return Ok(None);
+    }
+    let rows = frame(new, &Peers::of(new.iter().map(|it| it.record.as_ref()), Some(own)))?;
+    if rows.columns().iter().any(|column| table.column(column.name()).is_err()) {
+        return Ok(None);
+    }
+    let null = |column: &Column| Column::full_null(column.name().clone(), rows.height(), &DataType::Float64);
+    let columns = table.columns().iter();
+    let columns = columns.map(|column| rows.column(column.name()).cloned().unwrap_or_else(|_| null(column)));
+    let mut all = table.vstack(&DataFrame::new(rows.height(), columns.collect())?)?;
+    if all.columns().first().is_some_and(|column| column.n_chunks() > PIECES) {
+        all.rechunk_mut();
+    }
+    Ok(Some(all))
+}
+
+/// Whether an event changes the row of an experiment that was recorded before.
+pub(crate) fn is_changed_by(event: &Event) -> bool {
+    matches!(event, Event::Noted { .. } | Event::Overridden { .. } | Event::Claimed { .. })
+}
+
+/// Those of `ids` that are in the table.
+pub(crate) fn among(table: &DataFrame, ids: Vec<ExperimentId>) -> PolarsResult<HashSet<ExperimentId>> {
+    let mut wanted: HashMap<String, ExperimentId> = ids.into_iter().map(|id| (id.to_string(), id)).collect();
+    let mut found = HashSet::new();
+    for id in table.column("id")?.str()?.iter().flatten() {
+        found.extend(wanted.remove(id));
+    }
+    Ok(found)
 }
 
 /// An experiment in the ledger, as queries know it.

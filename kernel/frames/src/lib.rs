@@ -88,10 +88,18 @@ pub struct Frames {
 /// What was made of one tag's ledger, each with the commit that it was made from.
 #[derive(Debug, Default)]
 struct Known {
-    experiments: Option<(Option<CommitId>, Arc<Vec<Experiment>>)>,
-    frame: Option<(Option<CommitId>, DataFrame)>,
+    experiments: Option<Table>,
     /// The metrics of these experiments, which never change.
     metrics: Option<(HashSet<ExperimentId>, DataFrame)>,
+}
+
+/// The table `experiments`.
+#[derive(Debug)]
+struct Table {
+    tip: Option<CommitId>,
+    frame: DataFrame,
+    /// How many rows of it are in a file.
+    kept: usize,
 }
 
 impl Frames {
@@ -134,42 +142,66 @@ impl Frames {
         &self.ledger
     }
 
-    /// Every experiment in the ledger as it is now, in the order of numbers; cheap where nothing has changed.
+    /// Every experiment in the ledger as it is now, in the ledger's order; cheap where nothing has changed.
     pub fn list(&mut self, tag: &Tag) -> Result<Arc<Vec<Experiment>>, FramesError> {
-        let tip = self.ledger.tip(tag)?;
-        let known = self.tags.entry(tag.clone()).or_default();
-        if let Some((made_from, list)) = &known.experiments
-            && *made_from == tip
-        {
-            return Ok(Arc::clone(list));
-        }
-        let list = Arc::new(self.ledger.experiments(tag)?);
-        known.experiments = Some((tip, Arc::clone(&list)));
-        Ok(list)
+        Ok(self.ledger.known(tag)?.experiments)
     }
 
     /// The table `experiments`: one row for each in the ledger.
     pub fn experiments(&mut self, tag: &Tag) -> Result<DataFrame, FramesError> {
         let tip = self.ledger.tip(tag)?;
-        let known = self.tags.entry(tag.clone()).or_default();
-        if let Some((made_from, frame)) = &known.frame
-            && *made_from == tip
-        {
-            return Ok(frame.clone());
-        }
-        let kept = tip.as_ref().and_then(|tip| self.cache.read(tag, tip));
-        let frame = if let Some(frame) = kept {
-            frame
-        } else {
-            let frame =
-                experiments::frame(&self.list(tag)?, &self.peers(tag)?).map_err(making("experiments"))?;
-            if let Some(tip) = &tip {
-                self.cache.write(tag, tip, &frame);
-            }
-            frame
+        let before = self.tags.entry(tag.clone()).or_default().experiments.take();
+        let before = before.or_else(|| {
+            let (commit, frame) = self.cache.read(tag, tip.as_ref()?)?;
+            Some(Table { tip: Some(commit), kept: frame.height(), frame })
+        });
+        let table = match before {
+            Some(table) if table.tip == tip => table,
+            before => self.table_at(tag, tip, before)?,
         };
-        self.tags.entry(tag.clone()).or_default().frame = Some((tip, frame.clone()));
+        let frame = table.frame.clone();
+        self.tags.entry(tag.clone()).or_default().experiments = Some(table);
         Ok(frame)
+    }
+
+    /// The table as it is at `tip`: what it was `before` with new rows, where nothing else has changed.
+    fn table_at(
+        &mut self,
+        tag: &Tag,
+        tip: Option<CommitId>,
+        before: Option<Table>,
+    ) -> Result<Table, FramesError> {
+        let mut kept = before.as_ref().map_or(0, |before| before.kept);
+        let grown = match before {
+            Some(before) => self.grown(tag, &before)?,
+            None => None,
+        };
+        let frame = match grown {
+            Some(frame) => frame,
+            None => experiments::frame(&self.list(tag)?, &self.peers(tag)?).map_err(making("experiments"))?,
+        };
+        let height = frame.height();
+        if let Some(tip) = &tip
+            && (kept == 0 || height < kept || height >= kept + WORTH_KEEPING.max(height / 10))
+        {
+            self.cache.write(tag, tip, &frame);
+            kept = height;
+        }
+        Ok(Table { tip, frame, kept })
+    }
+
+    /// The table with the experiments that have come since; `None` where it is to be made anew.
+    fn grown(&self, tag: &Tag, before: &Table) -> Result<Option<DataFrame>, FramesError> {
+        let Some(since) = &before.tip else { return Ok(None) };
+        let mut changes = self.ledger.changes(tag, Some(since))?;
+        if changes.complete || changes.events.iter().any(|entry| experiments::is_changed_by(&entry.event)) {
+            return Ok(None);
+        }
+        changes.records.sort_by_key(|record| record.number);
+        let new: Vec<Experiment> =
+            changes.records.into_iter().map(|record| Experiment::fold(record, [])).collect();
+        let own = self.ledger.writer()?;
+        experiments::below(&before.frame, &new, &own).map_err(making("experiments"))
     }
 
     /// The table `runs`: one row for each execution, those in progress among them.
@@ -245,10 +277,13 @@ impl Frames {
     /// The runs whose experiments are not in the ledger yet: in progress, or about to be judged.
     pub fn live(&mut self, tag: &Tag) -> Result<Vec<LiveRun>, FramesError> {
         self.journal.look();
-        let recorded: HashSet<ExperimentId> = self.names(tag)?.into_iter().map(|named| named.id).collect();
-        let runs =
-            self.journal.runs().iter().filter(|run| run.tag == *tag && !recorded.contains(&run.experiment));
-        let live: Vec<LiveRun> = runs.cloned().collect();
+        let of_tag = self.journal.runs().iter().filter(|run| run.tag == *tag);
+        let mut live: Vec<LiveRun> = of_tag.cloned().collect();
+        if !live.is_empty() {
+            let ids = live.iter().map(|run| run.experiment).collect();
+            let recorded = experiments::among(&self.experiments(tag)?, ids).map_err(making("experiments"))?;
+            live.retain(|run| !recorded.contains(&run.experiment));
+        }
         let all: HashSet<RunId> = self.journal.runs().iter().map(|run| run.run).collect();
         self.tails.retain(|run, _| all.contains(run));
         Ok(live)
@@ -321,7 +356,7 @@ impl Frames {
     /// The clones that the ledger is from.
     fn peers(&mut self, tag: &Tag) -> Result<Peers, FramesError> {
         let own = self.ledger.writer()?;
-        Ok(Peers::of(self.list(tag)?.iter().map(|experiment| &experiment.record), Some(&own)))
+        Ok(Peers::of(self.list(tag)?.iter().map(|experiment| experiment.record.as_ref()), Some(&own)))
     }
 }
 

@@ -1,15 +1,17 @@
 //! The state of an experiment: its record and everything that happened to it since.
 
-use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::{Claim, Entry, Event, Record, Status};
 
-/// A record with its later events folded in.
+/// A record with its later events folded in. A copy of one shares its record.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Experiment {
     /// The record, with `status`, `reason` and `claim` as they are now.
-    #[serde(flatten)]
-    pub record: Record,
+    #[serde(flatten, serialize_with = "write", deserialize_with = "read")]
+    pub record: Arc<Record>,
     /// What the judge had decided, where a person decided otherwise later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub judged: Option<Status>,
@@ -20,8 +22,8 @@ pub struct Experiment {
 
 impl Experiment {
     /// Folds `events` (in the order of time; those of other experiments are passed over) into `record`.
-    pub fn fold<'a>(record: Record, events: impl IntoIterator<Item = &'a Entry>) -> Self {
-        let mut folded = Self { record, judged: None, notes: Vec::new() };
+    pub fn fold<'a>(record: impl Into<Arc<Record>>, events: impl IntoIterator<Item = &'a Entry>) -> Self {
+        let mut folded = Self { record: record.into(), judged: None, notes: Vec::new() };
         for entry in events {
             if entry.event.experiment() == Some(folded.record.id) {
                 folded.apply(entry);
@@ -35,21 +37,30 @@ impl Experiment {
             Event::Noted { text, .. } => self.notes.push(format!("{}: {text}", entry.author)),
             Event::Overridden { status, reason, .. } => {
                 self.judged.get_or_insert(self.record.status);
-                self.record.status = *status;
-                self.record.reason.clone_from(reason);
-                self.record.claim = (*status == Status::Keep).then_some(Claim::Unproven);
+                let record = Arc::make_mut(&mut self.record);
+                record.status = *status;
+                record.reason.clone_from(reason);
+                record.claim = (*status == Status::Keep).then_some(Claim::Unproven);
             }
-            Event::Claimed { claim, .. } => self.record.claim = Some(*claim),
+            Event::Claimed { claim, .. } => Arc::make_mut(&mut self.record).claim = Some(*claim),
             _ => {}
         }
     }
+}
+
+fn write<S: Serializer>(record: &Arc<Record>, to: S) -> Result<S::Ok, S::Error> {
+    record.serialize(to)
+}
+
+fn read<'de, D: Deserializer<'de>>(from: D) -> Result<Arc<Record>, D::Error> {
+    Record::deserialize(from).map(Arc::new)
 }
 
 /// The best of what was kept in the current epoch, which is that of the last baseline, by the clone that made it:
 /// another clone's claim counts here once it was run again. `experiments` are in the order of the ledger.
 pub fn best(experiments: &[Experiment]) -> Option<&Experiment> {
     let baseline = experiments.iter().rfind(|experiment| experiment.record.baseline);
-    let Record { epoch, writer, .. } = &baseline.or(experiments.last())?.record;
+    let Record { epoch, writer, .. } = &*baseline.or(experiments.last())?.record;
     let mut best: Option<(&Experiment, f64)> = None;
     let its =
         experiments.iter().map(|e| (e, &e.record)).filter(|(_, r)| r.epoch == *epoch && r.writer == *writer);
@@ -118,7 +129,7 @@ mod tests {
         );
         let text = serde_json::to_string(&folded).unwrap();
         let again: Experiment = serde_json::from_str(&text).unwrap();
-        assert_eq!((again.notes, again.record.other), (folded.notes, folded.record.other));
+        assert_eq!((&again.notes, &again.record.other), (&folded.notes, &folded.record.other));
     }
 
     #[test]

@@ -185,7 +185,7 @@ mod tests {
         experiment.summary.remove("peak");
         experiment.delta = None;
         experiment.program.clone_from(&read.program);
-        assert_eq!(read, experiment);
+        assert_eq!(*read, experiment);
 
         let writer = ledger.writer().unwrap();
         let files = lab.git(&format!("ls-tree -r --name-only {commit}")).replace(&writer, "WRITER");

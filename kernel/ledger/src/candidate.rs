@@ -132,9 +132,9 @@ impl Ledger {
     /// and the program. Equal for two commits whose numbers may be compared.
     pub fn locked_hash(&self, commit: &CommitId, lab: &Lab) -> Result<String, LedgerError> {
         let mut hash = Sha256::new();
-        let tree = self.commit(commit)?.tree()?;
+        let (tree, editable) = (self.commit(commit)?.tree()?, lab.editable());
         each_file(&self.repo, &tree, &mut |path, leaf| {
-            if path != PROGRAM_FILE && !lab.is_editable(path) {
+            if path != PROGRAM_FILE && !editable.contains(path) {
                 hash.update(format!("{path}\0{:o} {}\n", leaf.mode, leaf.oid));
             }
         })?;

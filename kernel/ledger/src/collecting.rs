@@ -1,7 +1,9 @@
 //! Waits for a `git gc` that drops what is new: objects that are written while it runs could be lost.
 
 use std::{
-    fs, thread,
+    fs,
+    path::Path,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -25,15 +27,21 @@ impl Ledger {
         }
     }
 
-    fn collects(&self) -> bool {
-        // Git's own lock: the process, and its machine.
-        let Ok(text) = fs::read_to_string(self.repo.commondir().join("gc.pid")) else { return false };
-        let mut words = text.split_whitespace();
-        let Some(pid) = words.next().and_then(|pid| pid.parse::<u32>().ok()) else { return false };
+    /// Whether any `git gc` runs, of whatever kind.
+    pub(crate) fn is_collected(&self) -> bool {
+        self.collector().is_some_and(|pid| Path::new(&format!("/proc/{pid}")).exists())
+    }
+
+    /// The process that git's own lock names, if it is of this machine. It may have ended.
+    fn collector(&self) -> Option<u32> {
+        let text = fs::read_to_string(self.repo.commondir().join("gc.pid")).ok()?;
+        let (pid, of) = text.trim().split_once(' ')?;
         let host = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
-        if words.next() != host.as_deref() {
-            return false;
-        }
+        pid.parse().ok().filter(|_| Some(of) == host.as_deref())
+    }
+
+    fn collects(&self) -> bool {
+        let Some(pid) = self.collector() else { return false };
         let Ok(arguments) = fs::read(format!("/proc/{pid}/cmdline")) else { return false };
         let mut arguments = arguments.split(|byte| *byte == 0);
         arguments.any(|argument| argument.starts_with(b"--prune")) || self.prunes_by_itself(pid)

@@ -5,6 +5,7 @@
 
 use std::{
     ffi::{OsStr, OsString},
+    io::Write as _,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -86,10 +87,25 @@ impl Git {
         &self,
         arguments: impl IntoIterator<Item = S>,
     ) -> Result<String, LedgerError> {
+        self.run_with(arguments, &[])
+    }
+
+    /// The same, with `input` to read; it is to print little before it has read that.
+    pub(crate) fn run_with<S: AsRef<OsStr>>(
+        &self,
+        arguments: impl IntoIterator<Item = S>,
+        input: &[u8],
+    ) -> Result<String, LedgerError> {
         let arguments: Vec<OsString> = arguments.into_iter().map(|a| a.as_ref().to_owned()).collect();
         let mut command = self.command();
-        command.stdin(Stdio::null()).env("GIT_TERMINAL_PROMPT", "0");
-        let output = command.args(&arguments).output().map_err(LedgerError::NoGit)?;
+        command.stdin(if input.is_empty() { Stdio::null() } else { Stdio::piped() });
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).env("GIT_TERMINAL_PROMPT", "0");
+        let mut child = command.args(&arguments).spawn().map_err(LedgerError::NoGit)?;
+        if let Some(mut stdin) = child.stdin.take() {
+            // Where it has ended before, its status and its words tell why.
+            let _ = stdin.write_all(input);
+        }
+        let output = child.wait_with_output().map_err(LedgerError::NoGit)?;
         if output.status.success() {
             let text = String::from_utf8_lossy(&output.stdout);
             return Ok(text.trim_end_matches('\n').to_owned());

@@ -10,12 +10,7 @@ use std::{
 use git2::{Config, ErrorCode, Oid, Repository};
 use lab::{CommitId, Tag};
 
-use crate::{
-    LedgerError,
-    error::on_file,
-    git::Git,
-    read::{Cached, Fingerprint},
-};
+use crate::{LedgerError, error::on_file, git::Git, known::Cached};
 
 /// Longest writer id that is believed, in bytes.
 const WRITER_BYTES: usize = 64;
@@ -33,8 +28,6 @@ pub struct Ledger {
     mark: Option<(String, String)>,
     /// What was read of each ledger so far.
     pub(crate) cache: RefCell<HashMap<Tag, Cached>>,
-    /// The editable blobs of candidates that were compared before.
-    pub(crate) fingerprints: RefCell<HashMap<Oid, Fingerprint>>,
 }
 
 impl std::fmt::Debug for Ledger {
@@ -67,8 +60,8 @@ impl Ledger {
         }
         let state = repo.commondir().join("overnight");
         make_private(&state)?;
-        let (writer, cache, fingerprints) = Default::default();
-        Ok(Self { repo, root, state, mark: None, writer, cache, fingerprints })
+        let (writer, cache) = Default::default();
+        Ok(Self { repo, root, state, mark: None, writer, cache })
     }
 
     /// Has every program that it runs know the variable `name`, so that they can be found and ended.

@@ -1,73 +1,25 @@
 //! Reads a ledger: its experiments, events, metrics and logs.
 
-use std::collections::{BTreeMap, HashMap};
-
 use git2::Oid;
-use jiff::Timestamp;
-use lab::{CommitId, Entry, Epoch, EventId, Experiment, ExperimentId, Lab, Metrics, Record, Tag};
+use lab::{Entry, Experiment, ExperimentId, Metrics, Tag};
 
-use crate::{
-    Ledger, LedgerError, metrics_file,
-    tree::{each_file, get},
-    walk::Walk,
-};
-
-/// What was read of one ledger.
-#[derive(Default)]
-pub(crate) struct Cached {
-    /// The commit up to which it was read.
-    tip: Option<CommitId>,
-    /// Records, each with the tree that it is in.
-    records: HashMap<ExperimentId, (Record, Oid)>,
-    /// Events.
-    events: HashMap<EventId, Entry>,
-}
-
-/// The hash of a candidate's editable blobs.
-pub(crate) type Fingerprint = [u8; 32];
-
-impl Cached {
-    fn add(&mut self, walk: Walk) {
-        self.records.extend(walk.records.into_iter().map(|found| (found.0.id, found)));
-        self.events.extend(walk.events.into_iter().map(|entry| (entry.id, entry)));
-    }
-
-    /// In the order of time.
-    fn events(&self) -> Vec<&Entry> {
-        let mut events: Vec<_> = self.events.values().collect();
-        events.sort_by_key(|entry| (entry.at, entry.id));
-        events
-    }
-}
+use crate::{Known, Ledger, LedgerError, known::Cached, metrics_file, tree::get};
 
 impl Ledger {
+    /// The ledger as it is now: shared, and brought up to date by what is new alone.
+    pub fn known(&self, tag: &Tag) -> Result<Known, LedgerError> {
+        self.with(tag, |cached| cached.known.clone())
+    }
+
     /// Every experiment as it is now, its events folded in: those of other clones in the order of time, then this
     /// clone's in the order of their numbers.
     pub fn experiments(&self, tag: &Tag) -> Result<Vec<Experiment>, LedgerError> {
-        let own = self.writer()?;
-        self.with(tag, |cached| {
-            let mut events: BTreeMap<ExperimentId, Vec<&Entry>> = BTreeMap::new();
-            for entry in cached.events() {
-                if let Some(experiment) = entry.event.experiment() {
-                    events.entry(experiment).or_default().push(entry);
-                }
-            }
-            let mut all: Vec<_> = cached
-                .records
-                .values()
-                .map(|(record, _)| {
-                    let its = events.get(&record.id).map(Vec::as_slice).unwrap_or_default();
-                    Experiment::fold(record.clone(), its.iter().copied())
-                })
-                .collect();
-            all.sort_by(|a, b| order(&own, &a.record).cmp(&order(&own, &b.record)));
-            all
-        })
+        Ok(self.known(tag)?.experiments.to_vec())
     }
 
-    /// Every event, in the order of time.
+    /// Every event, in the order of time. A copy; [`known`](Self::known) shares them.
     pub fn events(&self, tag: &Tag) -> Result<Vec<Entry>, LedgerError> {
-        self.with(tag, |cached| cached.events().into_iter().cloned().collect())
+        Ok(self.known(tag)?.events.iter().map(|entry| Entry::clone(entry)).collect())
     }
 
     /// The number after the largest of this clone; 0 in a new ledger. Does not reserve it.
@@ -119,56 +71,8 @@ impl Ledger {
         Ok(String::from_utf8_lossy(blob.content()).into_owned())
     }
 
-    /// The number of this clone's first experiment of `epoch` whose candidate has the same editable files. What another
-    /// clone has tried may be run again: that is how its claim becomes one here.
-    pub fn duplicate(
-        &self,
-        tag: &Tag,
-        candidate: &CommitId,
-        lab: &Lab,
-        epoch: &Epoch,
-    ) -> Result<Option<u64>, LedgerError> {
-        let own = self.writer()?;
-        let mut others: Vec<(u64, CommitId)> = self.with(tag, |cached| {
-            let records = cached.records.values().map(|(record, _)| record);
-            let its = records.filter(|r| r.epoch == *epoch && r.writer == own);
-            its.map(|r| (r.number, r.candidate.clone())).collect()
-        })?;
-        others.sort();
-        let wanted = self.fingerprint(candidate, lab)?;
-        for (number, other) in others {
-            if self.fingerprint(&other, lab)? == wanted {
-                return Ok(Some(number));
-            }
-        }
-        Ok(None)
-    }
-
-    fn fingerprint(&self, commit: &CommitId, lab: &Lab) -> Result<Fingerprint, LedgerError> {
-        use sha2::Digest as _;
-        let tree = self.commit(commit)?.tree()?;
-        let key = {
-            // With other editable paths the same tree has another fingerprint.
-            let paths = Oid::hash_object(git2::ObjectType::Blob, lab.editable.join("\n").as_bytes())?;
-            let both = format!("{paths}{}", tree.id());
-            Oid::hash_object(git2::ObjectType::Blob, both.as_bytes())?
-        };
-        if let Some(known) = self.fingerprints.borrow().get(&key) {
-            return Ok(*known);
-        }
-        let mut hash = sha2::Sha256::new();
-        each_file(&self.repo, &tree, &mut |path, leaf| {
-            if lab.is_editable(path) {
-                hash.update(format!("{path}\0{:o} {}\n", leaf.mode, leaf.oid));
-            }
-        })?;
-        let found: Fingerprint = hash.finalize().into();
-        self.fingerprints.borrow_mut().insert(key, found);
-        Ok(found)
-    }
-
     fn file(&self, tag: &Tag, id: ExperimentId, name: &str) -> Result<Vec<u8>, LedgerError> {
-        let folder = self.with(tag, |cached| cached.records.get(&id).map(|(_, folder)| *folder))?;
+        let folder = self.with(tag, |cached| cached.folder(id))?;
         let folder = folder.ok_or_else(|| LedgerError::UnknownExperiment { tag: tag.clone(), id })?;
         let missing = || LedgerError::Malformed {
             what: format!("experiment {id}"),
@@ -180,39 +84,50 @@ impl Ledger {
 
     /// Brings what was read of a ledger up to date and looks at it.
     fn with<T>(&self, tag: &Tag, look: impl FnOnce(&Cached) -> T) -> Result<T, LedgerError> {
+        self.with_mut(tag, |cached| look(cached))
+    }
+
+    /// The same, for what adds to it.
+    pub(crate) fn with_mut<T>(
+        &self,
+        tag: &Tag,
+        look: impl FnOnce(&mut Cached) -> T,
+    ) -> Result<T, LedgerError> {
         let mut cache = self.cache.borrow_mut();
         let cached = cache.entry(tag.clone()).or_default();
         let tip = self.tip(tag)?;
-        if tip != cached.tip {
+        if tip != cached.known.tip {
             match &tip {
                 None => *cached = Cached::default(),
                 Some(now) => {
-                    let (walk, complete) = self.walk(tag, now, cached.tip.as_ref())?;
+                    let own = self.writer()?;
+                    if cached.known.tip.is_none()
+                        && let Some((known, walk)) = self.read_kept(tag)
+                    {
+                        cached.add(walk, &own);
+                        (cached.known.tip, cached.kept) = (Some(known), cached.size());
+                    }
+                    let (walk, complete) = self.walk(tag, now, cached.known.tip.as_ref())?;
                     if complete {
                         *cached = Cached::default();
                     }
-                    cached.add(walk);
+                    cached.add(walk, &own);
+                    self.keep_some(tag, now, cached);
                 }
             }
-            cached.tip = tip;
+            cached.known.tip = tip;
         }
         Ok(look(cached))
     }
 }
 
-/// The others', by time; then this clone's, by number.
-fn order<'a>(own: &str, record: &'a Record) -> (bool, Option<Timestamp>, &'a str, u64) {
-    let own = record.writer == own;
-    (own, (!own).then_some(record.started), record.writer.as_str(), record.number)
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use lab::Event;
+    use lab::{CommitId, Epoch, Event};
     use serde_json::json;
 
-    use super::{CommitId, Epoch, LedgerError, Metrics, Tag};
+    use super::{LedgerError, Metrics, Tag};
     use crate::{
         Edit,
         testing::{Lab, append, entry, record},

@@ -43,10 +43,12 @@ impl Ledger {
                 }
             }
         }
-        for entry in fs::read_dir(self.state_dir()).into_iter().flatten().flatten() {
-            let path = entry.path();
-            if entry.file_name().to_string_lossy().starts_with(".tmp") && older(&path, LONG) {
-                left.push(path);
+        for folder in [self.state_dir().to_owned(), self.state_dir().join("cache")] {
+            for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+                let path = entry.path();
+                if entry.file_name().to_string_lossy().starts_with(".tmp") && older(&path, LONG) {
+                    left.push(path);
+                }
             }
         }
         left.retain(|path| {
@@ -99,6 +101,7 @@ mod tests {
             file("objects/ab/tmp_object_git2_x7", 60),
             file("objects/streamed_git2_x7", 60),
             file("overnight/.tmpAbC", 700),
+            file("overnight/cache/.tmpAbC", 700),
             file("worktrees/tree/index.lock", 60),
         ];
         fs::write(git.join("worktrees/tree/gitdir"), "/cache/lab/slots/0/tree/.git\n").unwrap();

@@ -40,7 +40,7 @@ pub(crate) struct Session {
 }
 
 /// The tables of a lab, while one command uses them.
-type Tables = OwnedMutexGuard<Frames>;
+pub(crate) type Tables = OwnedMutexGuard<Frames>;
 
 impl Session {
     /// A session in `folder`.
@@ -88,20 +88,23 @@ impl Session {
         if let Some(tag) = named {
             return Ok(tag.clone());
         }
-        let last = runner::status::without_runner(&self.paths(ledger)?)?;
-        if last.since.is_some() || ledger.tip(&last.tag)?.is_some() {
-            return Ok(last.tag);
+        if let Some(last) = runner::status::last_tag(&self.paths(ledger)?)? {
+            return Ok(last);
         }
-        Ok(ledger.newest_tag()?.unwrap_or(last.tag))
+        let usual = Tag::default();
+        if ledger.tip(&usual)?.is_some() {
+            return Ok(usual);
+        }
+        Ok(ledger.newest_tag()?.unwrap_or(usual))
     }
 
     /// What the experiments are called, newest first; none where there is no ledger.
     pub(crate) fn names(&self) -> Vec<String> {
         let names = || {
-            let ledger = self.ledger().ok()?;
-            let tag = self.tag(&ledger, None).ok()?;
-            let experiments = ledger.experiments(&tag).ok()?;
-            let peers = peers(&experiments, &ledger.writer().ok()?);
+            let tables = self.frames(self.ledger().ok()?).ok()?;
+            let tag = self.tag(tables.ledger(), None).ok()?;
+            let experiments = tables.ledger().known(&tag).ok()?.experiments;
+            let peers = peers(&experiments, &tables.ledger().writer().ok()?);
             Some(experiments.iter().rev().map(|experiment| peers.label(&experiment.record)).collect())
         };
         names().unwrap_or_default()
@@ -127,16 +130,14 @@ impl Session {
 
 /// The names of the clones that experiments are from.
 pub(crate) fn peers(experiments: &[Experiment], own: &str) -> Peers {
-    Peers::of(experiments.iter().map(|experiment| &experiment.record), Some(own))
+    Peers::of(experiments.iter().map(|experiment| experiment.record.as_ref()), Some(own))
 }
 
 /// Those of the clone that the last is from: of this one, if anything was run here. Numbers of several clones are no
 /// axis of a chart.
-pub(crate) fn of_one_clone(mut experiments: Vec<Experiment>) -> Vec<Experiment> {
-    if let Some(writer) = experiments.last().map(|last| last.record.writer.clone()) {
-        experiments.retain(|experiment| experiment.record.writer == writer);
-    }
-    experiments
+pub(crate) fn of_one_clone(experiments: &[Experiment]) -> Vec<Experiment> {
+    let Some(last) = experiments.last() else { return Vec::new() };
+    experiments.iter().filter(|experiment| experiment.record.writer == last.record.writer).cloned().collect()
 }
 
 /// Finds the experiment that a person named; `own` is the id of this clone.

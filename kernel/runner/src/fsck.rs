@@ -81,8 +81,8 @@ fn tip(ledger: &Ledger, tag: &Tag) -> Result<Option<(u64, lab::CommitId)>, Runne
     let Ok(experiments) = ledger.experiments(tag) else { return Ok(None) };
     let baseline = experiments.iter().rfind(|e| e.record.baseline && e.record.writer == own);
     let Some(baseline) = baseline else { return Ok(None) };
-    let tip = standing(ledger, tag, &baseline.record.epoch)?.tip;
-    Ok(tip.map(|tip| (tip.record.number, tip.record.candidate)))
+    let standing = standing(ledger, tag, &baseline.record.epoch)?;
+    Ok(standing.tip.as_ref().map(|tip| (tip.record.number, tip.record.candidate.clone())))
 }
 
 /// Moves bests and branches on to where the ledgers say that they are.

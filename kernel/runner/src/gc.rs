@@ -1,5 +1,6 @@
 //! Frees the disk of what can be made again: folders of runs that the ledger has, worktrees that nobody uses. What git
-//! holds is never touched, and nothing that a living runner is at.
+//! holds stays, and nothing is touched that a living runner is at; where none lives, what we have written to git is
+//! packed.
 
 use std::collections::HashSet;
 use std::fs::{self, DirEntry};
@@ -84,6 +85,9 @@ pub fn gc(
             if !out.is_empty() {
                 ledger.fsck_worktrees(&paths.cache, true)?;
             }
+            if !policy.dry {
+                freed.push(packed(ledger)?);
+            }
             drop(lock);
             out.iter().for_each(|folder| remove(folder));
         }
@@ -91,6 +95,16 @@ pub fn gc(
     }
     freed.retain(|freed| freed.count > 0);
     Ok((freed, stays))
+}
+
+/// Puts what our ledgers have written into packs, where that has become much.
+fn packed(ledger: &Ledger) -> Result<Freed, RunnerError> {
+    let (before, mut count) = (size(&ledger.objects_dir()), 0);
+    for tag in ledger.tags()? {
+        count += ledger.pack(&tag)? as u64;
+    }
+    let bytes = if count > 0 { before.saturating_sub(size(&ledger.objects_dir())) } else { 0 };
+    Ok(Freed { what: "objects in packs", count, bytes })
 }
 
 /// The caches of labs whose repository is gone, below the folder of all labs; `own` is spared.

@@ -114,13 +114,26 @@ impl Journal {
     /// [`RunnerError::Io`], for instance where the disk is full; the journal is then as it was before.
     /// [`RunnerError::Lost`] where the lab's lock is no longer held.
     pub fn append(&mut self, entry: &Entry) -> Result<(), RunnerError> {
+        self.put(entry, true)
+    }
+
+    /// Writes an entry and leaves it to the next one to bring it to the disk: for what the next start finds out
+    /// by itself, should the machine lose its power in between. A process that is killed loses nothing by it.
+    ///
+    /// # Errors
+    /// As [`append`](Self::append).
+    pub fn append_lazily(&mut self, entry: &Entry) -> Result<(), RunnerError> {
+        self.put(entry, false)
+    }
+
+    fn put(&mut self, entry: &Entry, sync: bool) -> Result<(), RunnerError> {
         if let Some(guard) = &self.guard {
             guard.check()?;
         }
         let mut line = serde_json::to_vec(entry).map_err(|e| RunnerError::Protocol(e.to_string()))?;
         line.push(b'\n');
-        let written =
-            self.mend().and_then(|()| self.file.write_all(&line)).and_then(|()| self.file.sync_data());
+        let written = self.mend().and_then(|()| self.file.write_all(&line));
+        let written = if sync { written.and_then(|()| self.file.sync_data()) } else { written };
         if let Err(source) = written {
             // Half a line would glue itself to the next entry.
             self.torn = true;
@@ -153,6 +166,52 @@ pub fn read(path: &Path) -> Result<Contents, RunnerError> {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Contents::default()),
         Err(e) => Err(RunnerError::io("read", path)(e)),
     }
+}
+
+/// How many bytes of a journal are looked through at once.
+const PIECE: u64 = 1 << 20;
+
+/// The last entry of a kind, looked for from the end on: its other lines are not parsed.
+///
+/// # Errors
+/// As [`read`].
+pub fn last(path: &Path, event: &str) -> Result<Option<Entry>, RunnerError> {
+    let failed = |error| RunnerError::io("read", path)(error);
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(failed(e)),
+    };
+    // Inside of a text its quotation marks would be escaped.
+    let mark = format!("\"event\":\"{event}\"");
+    let mut from = file.metadata().map_err(failed)?.len();
+    // The beginning of the piece after it, up to its first line's end.
+    let mut rest = Vec::new();
+    while from > 0 {
+        let length = from.min(PIECE);
+        from -= length;
+        let mut piece = vec![0; length as usize];
+        file.seek(SeekFrom::Start(from)).and_then(|_| file.read_exact(&mut piece)).map_err(failed)?;
+        piece.append(&mut rest);
+        let whole = if from == 0 {
+            0
+        } else {
+            piece.iter().position(|b| *b == b'\n').map_or(piece.len(), |at| at + 1)
+        };
+        let mut lines = &piece[whole..];
+        while let Some(at) = memchr::memmem::rfind(lines, mark.as_bytes()) {
+            let start = memchr::memrchr(b'\n', &lines[..at]).map_or(0, |at| at + 1);
+            let end = memchr::memchr(b'\n', &lines[at..]).map_or(lines.len(), |end| at + end);
+            match serde_json::from_slice::<Entry>(&lines[start..end]) {
+                Ok(entry) if entry.schema <= lab::SCHEMA => return Ok(Some(entry)),
+                _ => {}
+            }
+            lines = &lines[..start];
+        }
+        piece.truncate(whole);
+        rest = piece;
+    }
+    Ok(None)
 }
 
 /// The one field that lines of every format have.
@@ -257,6 +316,30 @@ mod tests {
         let (mut journal, _) = Journal::open(&folder.path().join("events.jsonl")).unwrap();
         let c = journal.write("ada", &Tag::default(), said("c")).unwrap();
         assert!(later < b.at && b.at < c.at);
+    }
+
+    #[test]
+    fn the_last_entry_of_a_kind_is_found_from_the_end_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("events.jsonl");
+        assert!(last(&path, "steered").unwrap().is_none());
+        let (mut journal, _) = Journal::open(&path).unwrap();
+        // Longer than a piece, and with what looks like another entry inside.
+        let long = "\"event\":\"loop_resumed\" ".repeat(100_000);
+        let first = Entry { event: Event::LoopPaused { reason: None }, ..entry("") };
+        for entry in [&first, &entry("a"), &entry(&long), &entry("b"), &entry(&long)] {
+            journal.append_lazily(entry).unwrap();
+        }
+        std::fs::OpenOptions::new()
+            .append(true)
+            .open(&path)
+            .unwrap()
+            .write_all(b"{\"event\":\"steered\",")
+            .unwrap();
+        let texts = |name: &str| last(&path, name).unwrap().map(|entry| entry.event);
+        assert_eq!(texts("steered"), Some(Event::Steered { text: long, cell: None }));
+        assert_eq!(texts("loop_paused"), Some(first.event));
+        assert_eq!(texts("loop_resumed"), None);
     }
 
     proptest! {

@@ -50,6 +50,7 @@ mod machine;
 mod paths;
 mod serve;
 mod shell;
+mod standing;
 
 pub use client::Client;
 pub use engine::{Cause, End};

@@ -40,7 +40,7 @@ pub fn decide(
     if status != Status::Keep {
         // The best is what it was before, where this was the best.
         if best.as_ref() == Some(&record.candidate)
-            && let Some(tip) = standing(ledger, tag, &record.epoch)?.tip
+            && let Some(tip) = &standing(ledger, tag, &record.epoch)?.tip
         {
             ledger.keep(tag, &tip.record.candidate)?;
         }

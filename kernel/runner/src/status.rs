@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use lab::status::{Ahead, LoopState, LoopStatus, Queued, SlotStatus};
-use lab::{Cost, Seconds};
+use lab::{Cost, Seconds, Tag};
 
 use crate::engine::{Engine, Live};
 use crate::executor::folder;
@@ -136,6 +136,15 @@ fn phase(state: State) -> &'static str {
 
 fn elapsed(since: Timestamp, now: Timestamp) -> Seconds {
     Seconds(now.duration_since(since).as_secs_f64().max(0.0))
+}
+
+/// The line of research of the last loop, from its journal; `None` where none was ever started.
+///
+/// # Errors
+/// Where the journal is there and cannot be read.
+pub fn last_tag(paths: &Paths) -> Result<Option<Tag>, RunnerError> {
+    let begun = journal::last(&paths.journal(), "loop_started")?;
+    Ok(begun.map(|entry| entry.tag))
 }
 
 /// The status of a lab that no runner works on, from its journal. `best` is left to those who can read

@@ -1,16 +1,18 @@
 //! The ledger as the loop uses it: every call to it that the engine makes, off the async threads.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use git2::{MergeFileInput, MergeFileOptions};
-use jiff::{SignedDuration, Timestamp};
-use lab::{CommitId, Entry, Epoch, Event, Experiment, ExperimentId, Lab, Metrics, Record, Said, Status, Tag};
+use lab::{CommitId, Entry, Epoch, Lab, Metrics, Record, Said, Tag};
 use ledger::{Edit, Ledger, LedgerError};
 
 use crate::RunnerError;
 use crate::proposers::ReadFile;
+use crate::standing::Standings;
+
+pub use crate::standing::Standing;
 
 /// Files that pin what a run is made with.
 const LOCKS: [&str; 9] = [
@@ -35,23 +37,14 @@ pub type ReadLog = Arc<dyn Fn(&Record) -> Option<Vec<u8>> + Send + Sync>;
 #[derive(Clone)]
 pub struct Store {
     root: PathBuf,
+    /// By which the programs that it runs are known.
+    mark: Option<String>,
     /// Kept open, for it remembers what it has read.
     ledger: Arc<Mutex<Ledger>>,
+    /// What was made of what it has read. Locked by whoever has the ledger, after it.
+    standings: Arc<Mutex<Standings>>,
     /// Making a worktree can take long, and must not keep an append waiting.
     trees: Arc<Mutex<Ledger>>,
-}
-
-/// What the ledger says of one epoch.
-#[derive(Clone, Debug, Default)]
-pub struct Standing {
-    /// The experiments of the epoch that this clone made, in the order of their numbers.
-    pub experiments: Vec<Experiment>,
-    /// The one to improve on: what was kept last, by the judge or by a person.
-    pub tip: Option<Experiment>,
-    /// The experiments of earlier epochs, in the order of their numbers.
-    pub earlier: Vec<Experiment>,
-    /// What was said to the proposer.
-    pub said: Said,
 }
 
 impl Store {
@@ -65,17 +58,12 @@ impl Store {
 
     /// As [`open`](Self::open); the programs that it runs are known by `mark` in their environment.
     pub(crate) fn marked(inside: &Path, mark: Option<&str>) -> Result<Self, RunnerError> {
-        let open = |inside: &Path| -> Result<Ledger, LedgerError> {
-            let ledger = Ledger::open(inside)?;
-            Ok(match mark {
-                Some(mark) => ledger.marked(crate::processes::MARK, mark),
-                None => ledger,
-            })
-        };
-        let ledger = open(inside)?;
+        let ledger = open(inside, mark)?;
         let root = ledger.root().to_owned();
-        let trees = open(&root)?;
-        Ok(Self { root, ledger: Arc::new(Mutex::new(ledger)), trees: Arc::new(Mutex::new(trees)) })
+        let trees = open(&root, mark)?;
+        let (ledger, trees) = (Arc::new(Mutex::new(ledger)), Arc::new(Mutex::new(trees)));
+        let mark = mark.map(str::to_owned);
+        Ok(Self { root, mark, ledger, standings: Arc::default(), trees })
     }
 
     /// The root of the researcher's working tree.
@@ -142,15 +130,31 @@ impl Store {
     }
 
     /// What was said to the proposer.
-    pub async fn said(&self, tag: &Tag) -> Result<Said, RunnerError> {
-        let tag = tag.clone();
-        self.with(move |ledger| Ok(Said::fold(&ledger.events(&tag)?))).await
+    pub async fn said(&self, tag: &Tag) -> Result<Arc<Said>, RunnerError> {
+        let (tag, standings) = (tag.clone(), Arc::clone(&self.standings));
+        self.with(move |ledger| standings.lock().unwrap_or_else(PoisonError::into_inner).said(ledger, &tag))
+            .await
     }
 
     /// What the ledger says of an epoch.
-    pub async fn standing(&self, tag: &Tag, epoch: &Epoch) -> Result<Standing, RunnerError> {
-        let (tag, epoch) = (tag.clone(), epoch.clone());
-        self.with(move |ledger| standing(ledger, &tag, &epoch)).await
+    pub async fn standing(&self, tag: &Tag, epoch: &Epoch) -> Result<Arc<Standing>, RunnerError> {
+        let (tag, epoch, standings) = (tag.clone(), epoch.clone(), Arc::clone(&self.standings));
+        self.with(move |ledger| {
+            standings.lock().unwrap_or_else(PoisonError::into_inner).of(ledger, &tag, &epoch)
+        })
+        .await
+    }
+
+    /// Packs what the ledger has written where that has become much, in the background: nobody waits for it.
+    pub fn pack(&self, tag: &Tag) {
+        let (root, mark, tag) = (self.root.clone(), self.mark.clone(), tag.clone());
+        tokio::task::spawn_blocking(move || {
+            match open(&root, mark.as_deref()).and_then(|ledger| ledger.pack(&tag)) {
+                Ok(0) => {}
+                Ok(objects) => tracing::debug!(objects, "packed"),
+                Err(error) => tracing::warn!(%error, "the ledger's objects could not be packed"),
+            }
+        });
     }
 
     /// Adds an experiment.
@@ -293,6 +297,14 @@ impl Store {
     }
 }
 
+fn open(inside: &Path, mark: Option<&str>) -> Result<Ledger, LedgerError> {
+    let ledger = Ledger::open(inside)?;
+    Ok(match mark {
+        Some(mark) => ledger.marked(crate::processes::MARK, mark),
+        None => ledger,
+    })
+}
+
 async fn blocking<T: Send + 'static>(
     ledger: &Arc<Mutex<Ledger>>,
     work: impl FnOnce(&Ledger) -> Result<T, LedgerError> + Send + 'static,
@@ -308,45 +320,9 @@ async fn blocking<T: Send + 'static>(
     }
 }
 
-/// What the ledger says of an epoch; also for those who have no runner.
-pub(crate) fn standing(ledger: &Ledger, tag: &Tag, epoch: &Epoch) -> Result<Standing, LedgerError> {
-    let writer = ledger.writer()?;
-    let events = ledger.events(tag)?;
-    let own = ledger.experiments(tag)?.into_iter().filter(|e| e.record.writer == writer);
-    let (experiments, earlier): (Vec<_>, Vec<_>) = own.partition(|e| e.record.epoch == *epoch);
-    let tip = tip(&experiments, &overrides(&events)).cloned();
-    Ok(Standing { experiments, tip, earlier, said: Said::fold(&events) })
-}
-
-/// When a person last decided on an experiment.
-fn overrides(events: &[Entry]) -> HashMap<ExperimentId, Timestamp> {
-    events
-        .iter()
-        .filter_map(|entry| match &entry.event {
-            Event::Overridden { experiment, .. } => Some((*experiment, entry.at)),
-            _ => None,
-        })
-        .collect()
-}
-
-/// The experiment to improve on: of those that are kept, the one that was decided last. So a person's
-/// `keep` is built on from then on, and after a `discard` of the best the one before it is best again.
-fn tip<'a>(
-    experiments: &'a [Experiment],
-    decided: &HashMap<ExperimentId, Timestamp>,
-) -> Option<&'a Experiment> {
-    let when = |experiment: &Experiment| {
-        let record = &experiment.record;
-        let ended = record
-            .started
-            .saturating_add(SignedDuration::try_from_secs_f64(record.seconds.0).unwrap_or_default());
-        let ended = ended.unwrap_or(record.started);
-        decided.get(&record.id).copied().map_or(ended, |at| at.max(ended))
-    };
-    experiments
-        .iter()
-        .filter(|e| e.record.status == Status::Keep && e.record.value.is_some_and(f64::is_finite))
-        .max_by_key(|e| (when(e), e.record.number))
+/// What the ledger says of an epoch, for those who have no runner.
+pub(crate) fn standing(ledger: &Ledger, tag: &Tag, epoch: &Epoch) -> Result<Arc<Standing>, LedgerError> {
+    Standings::default().of(ledger, tag, epoch)
 }
 
 /// A merge of the editable files, line by line.

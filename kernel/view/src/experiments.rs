@@ -80,7 +80,7 @@ pub fn experiments(all: &[Experiment], options: &Options) -> Bundle {
     }
     let own = options.own.as_deref();
     // Without a writer of one's own nobody is another's.
-    let peers = own.map(|_| Peers::of(all.iter().map(|e| &e.record), own)).unwrap_or_default();
+    let peers = own.map(|_| Peers::of(all.iter().map(|e| e.record.as_ref()), own)).unwrap_or_default();
     let view = View { standing, options, peers, decimals: decimals(all) };
     let cut = (rows.len() < found).then(|| {
         let end = if options.sort == Sort::Number && options.top.is_none() { "last" } else { "first" };

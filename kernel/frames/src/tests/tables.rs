@@ -71,6 +71,49 @@ fn the_frame_is_kept_beside_the_ledger_and_made_anew_where_it_is_spoilt() {
     assert_eq!(files().len(), 1);
 }
 
+/// In a process that goes on, and from a file that is older than the ledger.
+#[test]
+fn a_table_that_has_grown_is_the_table_that_is_made_anew() {
+    let lab = Lab::new();
+    lab.append(|_| ());
+    let mut open = lab.frames();
+    let check = |open: &mut crate::Frames, what: &str| {
+        let grown = open.experiments(&lab.tag).unwrap();
+        let from_file = lab.frames().experiments(&lab.tag).unwrap();
+        std::fs::remove_dir_all(lab.ledger().state_dir().join("cache")).unwrap();
+        let anew = lab.frames().experiments(&lab.tag).unwrap();
+        assert!(grown.equals_missing(&anew), "{what}: {grown} {anew}");
+        assert!(from_file.equals_missing(&anew), "{what}: {from_file} {anew}");
+    };
+    check(&mut open, "one");
+    lab.append(|record| record.status = lab::Status::Discard);
+    check(&mut open, "the same columns");
+    lab.append(|record| {
+        (record.status, record.value) = (lab::Status::Crash, None);
+        record.summary.clear();
+    });
+    check(&mut open, "without a summary");
+    lab.append(|record| {
+        record.summary.insert("peak".to_owned(), 7.0);
+    });
+    check(&mut open, "another column");
+    lab.append(|record| record.metric = lab::MetricName::new("loss"));
+    check(&mut open, "another metric");
+    lab.append(|record| record.writer = "peer".to_owned());
+    check(&mut open, "of another clone");
+    lab.append(|_| ());
+    check(&mut open, "ours before that one");
+    lab.ledger()
+        .append_event(&lab.journal(5, Event::Noted { experiment: id(1), text: "real".to_owned() }))
+        .unwrap();
+    check(&mut open, "a note");
+    for _ in 0..crate::WORTH_KEEPING {
+        lab.append(|_| ());
+        open.experiments(&lab.tag).unwrap();
+    }
+    check(&mut open, "many");
+}
+
 #[test]
 fn a_frame_that_is_open_sees_what_is_appended_and_what_people_say() {
     let lab = Lab::new();

@@ -29,9 +29,9 @@ pub(super) fn over(
         sink.show(view::plain(&format!("experiment {number} is `{status}` already")));
         return Ok(());
     }
-    let author = shelf.ledger.author();
+    let author = shelf.ledger().author();
     let besides =
-        runner::overrides::decide(&shelf.ledger, &shelf.tag, number, status, &args.reason, &author)?;
+        runner::overrides::decide(shelf.ledger(), &shelf.tag, number, status, &args.reason, &author)?;
     let besides = besides.map_or_else(String::new, |besides| format!("\n{besides}"));
     sink.show(view::plain(&format!("experiment {number} is `{status}` now, by {author}{besides}")));
     Ok(())
@@ -44,8 +44,8 @@ pub(super) fn note(args: &NoteArgs, session: &Session, sink: &dyn Sink) -> Resul
     let label = shelf.label(experiment);
     let experiment = &experiment.record;
     let event = Event::Noted { experiment: experiment.id, text: args.text.join(" ") };
-    let entry = runner::journal::entry(&shelf.ledger.author(), &shelf.tag, event);
-    shelf.ledger.append_event(&entry)?;
+    let entry = runner::journal::entry(&shelf.ledger().author(), &shelf.tag, event);
+    shelf.ledger().append_event(&entry)?;
     sink.show(view::plain(&format!("noted on experiment {label}")));
     Ok(())
 }
@@ -56,7 +56,7 @@ pub(super) fn branch(args: &BranchArgs, session: &Session, sink: &dyn Sink) -> R
     let experiment = shelf.find(&args.which)?;
     let label = shelf.label(experiment);
     let experiment = &experiment.record;
-    shelf.ledger.branch(&args.name, &experiment.candidate)?;
+    shelf.ledger().branch(&args.name, &experiment.candidate)?;
     sink.show(view::plain(&format!(
         "branch {} is experiment {label} ({}); `git switch {}` takes you there",
         args.name,

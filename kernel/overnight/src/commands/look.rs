@@ -1,5 +1,7 @@
 //! Looking: the table, one experiment, its metrics, log and diff, and SQL.
 
+use std::sync::Arc;
+
 use lab::{CommitId, Experiment, Peers, Tag};
 use ledger::Ledger;
 use serde_json::json;
@@ -8,7 +10,7 @@ use view::Metric;
 use super::constants;
 use crate::failure::{ExitCode, Failure};
 use crate::grammar::{DiffArgs, ExperimentsArgs, OneArgs, Sort, SqlArgs, TagArgs, Which};
-use crate::session::{Session, find, peers};
+use crate::session::{Session, Tables, find, peers};
 use crate::sink::Sink;
 
 /// Lines of a log that are shown.
@@ -18,9 +20,9 @@ const METRIC_ROWS: usize = 20;
 
 /// The ledger of a command, its line of research and the experiments in it.
 pub(super) struct Shelf {
-    pub(super) ledger: Ledger,
+    tables: Tables,
     pub(super) tag: Tag,
-    pub(super) experiments: Vec<Experiment>,
+    pub(super) experiments: Arc<Vec<Experiment>>,
     /// The names of the clones that they are from.
     pub(super) peers: Peers,
     own: String,
@@ -28,12 +30,16 @@ pub(super) struct Shelf {
 
 impl Shelf {
     pub(super) fn open(session: &Session, tag: &TagArgs) -> Result<Self, Failure> {
-        let ledger = session.ledger()?;
-        let tag = session.tag(&ledger, tag.tag.as_ref())?;
-        let experiments = ledger.experiments(&tag)?;
-        let own = ledger.writer()?;
+        let tables = session.frames(session.ledger()?)?;
+        let tag = session.tag(tables.ledger(), tag.tag.as_ref())?;
+        let experiments = tables.ledger().known(&tag)?.experiments;
+        let own = tables.ledger().writer()?;
         let peers = peers(&experiments, &own);
-        Ok(Self { ledger, tag, experiments, peers, own })
+        Ok(Self { tables, tag, experiments, peers, own })
+    }
+
+    pub(super) fn ledger(&self) -> &Ledger {
+        self.tables.ledger()
     }
 
     pub(super) fn find(&self, which: &Which) -> Result<&Experiment, Failure> {
@@ -47,7 +53,7 @@ impl Shelf {
 
     /// The metric as the newest experiment has it, else as the program says.
     pub(super) fn metric(&self, session: &Session) -> Result<Metric, Failure> {
-        let program = session.lab(&self.ledger);
+        let program = session.lab(self.ledger());
         let unit = program.as_ref().ok().and_then(|lab| lab.unit.clone());
         match self.experiments.last() {
             Some(last) => Ok(Metric { unit, ..Metric::of(last) }),
@@ -61,7 +67,7 @@ impl Shelf {
     /// What an experiment changed: against its parent, or against the commit before a baseline's.
     pub(super) fn change(&self, experiment: &Experiment) -> Result<String, Failure> {
         match &experiment.record.parent {
-            Some(parent) => Ok(self.ledger.diff(parent, &experiment.record.candidate)?),
+            Some(parent) => Ok(self.ledger().diff(parent, &experiment.record.candidate)?),
             None => Ok(String::new()),
         }
     }
@@ -73,7 +79,7 @@ impl Shelf {
         wanted: Option<&str>,
     ) -> Result<(String, Vec<(f64, f64)>), Failure> {
         let record = &experiment.record;
-        let metrics = frames::recorded(&self.ledger, &self.tag, record.id, record.number)?;
+        let metrics = frames::recorded(self.ledger(), &self.tag, record.id, record.number)?;
         Ok(frames::curve(&metrics, wanted)?)
     }
 }
@@ -84,6 +90,7 @@ pub(super) fn experiments(args: &ExperimentsArgs, session: &Session, sink: &dyn 
     let mut options = view::Options::new(metric.clone());
     options.statuses = args.status.into_iter().collect();
     options.top = args.top;
+    options.limit = options.limit.max(args.top.unwrap_or(0));
     options.own = Some(shelf.own.clone());
     options.sort = match args.sort {
         Sort::Number if args.top.is_some() => view::Sort::Value,
@@ -94,7 +101,7 @@ pub(super) fn experiments(args: &ExperimentsArgs, session: &Session, sink: &dyn 
     };
     let shown = view::experiments(&shelf.experiments, &options);
     sink.show(if session.json {
-        let root = shelf.ledger.root().display().to_string();
+        let root = shelf.ledger().root().display().to_string();
         let mut chosen = view::choose(&shelf.experiments, &options);
         let peer = |experiment: &Experiment| shelf.peers.name(&experiment.record.writer).is_some();
         chosen.sort_by_key(|experiment| (!peer(experiment), experiment.record.number));
@@ -124,7 +131,7 @@ pub(super) fn experiment(
     let diff = shelf.change(experiment)?;
     let (name, points) = shelf.curve(experiment, None)?;
     let json = serde_json::to_value(experiment).map_err(|error| Failure::new(error.to_string()))?;
-    let log = shelf.ledger.log(&shelf.tag, experiment.record.id)?;
+    let log = shelf.ledger().log(&shelf.tag, experiment.record.id)?;
     let label = format!("experiment {}", shelf.label(experiment));
     let baseline = shelf.experiments.iter().find(|other| {
         let same =
@@ -199,7 +206,7 @@ pub(super) fn diff(args: &DiffArgs, session: &Session, sink: &dyn Sink) -> Resul
     let shelf = Shelf::open(session, &args.tag)?;
     let a = shelf.find(&args.a)?;
     let unified = match &args.b {
-        Some(b) => shelf.ledger.diff(&a.record.candidate, &shelf.find(b)?.record.candidate)?,
+        Some(b) => shelf.ledger().diff(&a.record.candidate, &shelf.find(b)?.record.candidate)?,
         None => shelf.change(a)?,
     };
     let commit = |experiment: &Experiment| -> CommitId { experiment.record.candidate.clone() };

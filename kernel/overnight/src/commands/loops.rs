@@ -148,7 +148,7 @@ fn ended(last: &LoopStatus, session: &Session) -> Result<(), Failure> {
     let experiments = ledger.experiments(&last.tag)?;
     let broken = experiments.last().filter(|e| e.record.baseline && e.record.status != Status::Keep);
     if let Some(baseline) = broken {
-        let Record { number, reason, .. } = &baseline.record;
+        let Record { number, reason, .. } = &*baseline.record;
         return Err(Failure::new(format!("the baseline fails (experiment {number}): {reason}"))
             .hint(format!("`log {number}` shows what it printed"))
             .code(ExitCode::Baseline));

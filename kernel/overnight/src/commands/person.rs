@@ -94,7 +94,7 @@ fn propose(
     };
     let hypothesis = if hypothesis.is_empty() { "a change by hand".to_owned() } else { hypothesis };
     let candidate = ledger.candidate(&best, &edits, &hypothesis)?;
-    let epoch = ledger.experiments(tag)?.pop().map(|last| last.record.epoch);
+    let epoch = ledger.experiments(tag)?.pop().map(|last| last.record.epoch.clone());
     if let Some(epoch) = epoch
         && let Some(number) = ledger.duplicate(tag, &candidate, lab, &epoch)?
     {

@@ -15,7 +15,7 @@ pub(super) fn run(args: &PlotArgs, session: &Session, sink: &dyn Sink) -> Result
     let chart = match args.kind {
         PlotKind::Progress => {
             let metric = shelf.metric(session)?;
-            view::chart::progress(&of_one_clone(shelf.experiments), &metric)
+            view::chart::progress(&of_one_clone(&shelf.experiments), &metric)
         }
         PlotKind::Curves => curves(args, &shelf, session)?,
     };

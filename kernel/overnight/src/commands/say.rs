@@ -123,7 +123,7 @@ impl Talk {
         }
         let experiments = self.watcher.ledger().experiments(&self.tag)?;
         let found = experiments.into_iter().find(|it| it.record.number == number);
-        found.map(|it| it.record.hypothesis).ok_or_else(|| {
+        found.map(|it| it.record.hypothesis.clone()).ok_or_else(|| {
             Failure::new(format!("there is no experiment {number} whose hypothesis is known"))
                 .hint("`plan` shows what is on its way, `experiments` what was tried")
         })

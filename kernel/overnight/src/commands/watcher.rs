@@ -124,7 +124,7 @@ impl Watcher {
         let experiments = self.own(tag)?;
         let (curve, best) = match lab::experiment::best(&experiments) {
             Some(best) => {
-                let Record { id, number, .. } = best.record;
+                let Record { id, number, .. } = *best.record;
                 frames::curve(&frames::recorded(self.ledger(), tag, id, number)?, None)?
             }
             None => Default::default(),

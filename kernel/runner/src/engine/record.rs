@@ -18,6 +18,8 @@ use crate::store::Standing;
 
 /// How many folders of ended runs stay, for a look at what happened.
 const FOLDERS: usize = 20;
+/// After how many experiments what the ledger has written is looked over.
+const PACK: u64 = 32;
 
 impl Engine {
     /// Judges an experiment where it is not judged yet, and records it.
@@ -70,6 +72,9 @@ impl Engine {
         let standing = self.store.standing(&trial.tag, &draft.epoch).await?;
         self.show_best(standing.tip.as_ref());
         self.prune();
+        if trial.number.is_multiple_of(PACK) {
+            self.store.pack(&trial.tag);
+        }
         self.climb(trial, &standing).await?;
         self.hook(Hook::After, &draft.lab()?, &trial.tag, record).await
     }
@@ -233,7 +238,7 @@ impl Engine {
         let (Some(parent), Some(candidate)) = (&trial.parent, &trial.candidate) else { return Ok(()) };
         let draft = self.draft(parent).await?;
         let standing = self.store.standing(&trial.tag, &draft.epoch).await?;
-        let Some(tip) = standing.tip else { return Ok(()) };
+        let Some(tip) = standing.tip.clone() else { return Ok(()) };
         let lab = draft.lab()?;
         let Some(edits) = self.store.merged(parent, candidate, &tip.record.candidate, &lab).await? else {
             tracing::info!(

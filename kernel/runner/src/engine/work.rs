@@ -108,7 +108,7 @@ impl Engine {
                 self.live().free(place, &trial);
                 return Ok(Next::Retry(Duration::ZERO));
             }
-            if let Some(tip) = standing.tip.filter(|_| trial.is_of_loop())
+            if let Some(tip) = standing.tip.clone().filter(|_| trial.is_of_loop())
                 && !self.follow(&mut trial, &draft, &tip).await?
             {
                 let mut live = self.live();

@@ -25,12 +25,13 @@ pub(super) fn again(earlier: &[Experiment], now: &[Experiment]) -> Vec<Again> {
         why: "it was judged on other terms: the budget, the data or the locked files have changed since"
             .to_owned(),
     });
-    let gains: Vec<f64> = now.iter().filter(|it| is_gain(it)).filter_map(size).collect();
-    let typical = gains.iter().sum::<f64>() / gains.len().max(1) as f64;
+    let gains: Vec<&Experiment> = now.iter().filter(|it| is_gain(it)).collect();
+    let sizes: Vec<f64> = gains.iter().copied().filter_map(size).collect();
+    let typical = sizes.iter().sum::<f64>() / sizes.len().max(1) as f64;
     let missed = near(now).into_iter().filter_map(|experiment| {
         let missed = size(experiment).filter(|missed| *missed <= typical)?;
         let number = experiment.record.number;
-        let since = now.iter().filter(|it| is_gain(it) && it.record.number > number).count();
+        let since = gains.len() - gains.partition_point(|it| it.record.number <= number);
         (since >= KEEPS).then(|| Again {
             experiment: experiment.clone(),
             why: format!(

@@ -10,6 +10,8 @@ use super::hybrid;
 
 /// How much an experiment counts when another one has come after it.
 const FORGET: f64 = 0.97;
+/// How many of the latest experiments count at all: what an older one is worth is below 1e-13.
+const MEMORY: usize = 1000;
 /// How much is given for not knowing.
 const EXPLORE: f64 = 0.5;
 /// How long a night is that has no end, in hours.
@@ -56,7 +58,8 @@ pub(super) fn next(
 
 fn arm(name: &str, experiments: &[Experiment], pending: &[String], limits: Limits) -> Arm {
     let mut arm = Arm::default();
-    for Experiment { record, .. } in experiments.iter().filter(|it| !it.record.baseline) {
+    let latest = &experiments[experiments.len().saturating_sub(MEMORY)..];
+    for Experiment { record, .. } in latest.iter().filter(|it| !it.record.baseline) {
         arm.tried *= FORGET;
         arm.gain *= FORGET;
         arm.price *= FORGET;

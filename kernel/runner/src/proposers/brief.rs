@@ -1,6 +1,7 @@
 //! What a proposer is told: everything it needs, made from the ledger each time.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use lab::{
     AgentSession, CommitId, Direction, Experiment, Hook, Idea, Lab, MetricName, Said, Seconds, Status, Tag,
@@ -10,6 +11,7 @@ use serde::Serialize;
 
 use super::again::{Again, again};
 use super::ladder::Stuck;
+use crate::standing::Standings;
 use crate::store::{Standing, standing};
 
 /// How many of the latest experiments a brief tells in full, beside those that were kept.
@@ -144,7 +146,7 @@ impl Brief {
                 kept: record.status == Status::Keep,
             }
         });
-        let mut said = standing.said.clone().with_program(&lab.ideas);
+        let mut said = Said::clone(&standing.said).with_program(&lab.ideas);
         Self {
             schema: lab::SCHEMA,
             program: lab.instructions.clone(),
@@ -186,7 +188,9 @@ impl Brief {
         let baseline = experiments.iter().rfind(|experiment| experiment.record.baseline);
         let standing = match baseline {
             Some(baseline) => standing(ledger, tag, &baseline.record.epoch)?,
-            None => Standing { said: Said::fold(&ledger.events(tag)?), ..Standing::default() },
+            None => {
+                Arc::new(Standing { said: Standings::default().said(ledger, tag)?, ..Standing::default() })
+            }
         };
         let parent = match &standing.tip {
             Some(tip) => tip.record.candidate.clone(),

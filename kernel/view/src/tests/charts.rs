@@ -112,8 +112,8 @@ fn bests_of_two_epochs_are_not_joined() {
     let mut experiments = ledger(6);
     for (i, e) in ledger(4).into_iter().enumerate() {
         let mut later = e;
-        later.record.number = 6 + i as u64;
-        later.record.epoch = lab::Epoch::new("e2");
+        std::sync::Arc::make_mut(&mut later.record).number = 6 + i as u64;
+        std::sync::Arc::make_mut(&mut later.record).epoch = lab::Epoch::new("e2");
         experiments.push(later);
     }
     let chart = chart::progress(&experiments, &metric());
@@ -128,7 +128,7 @@ fn bests_of_two_epochs_are_not_joined() {
 #[test]
 fn values_that_are_no_numbers_are_passed_over() {
     let mut experiments = vec![one(0), one(1)];
-    experiments[1].record.value = Some(f64::NAN);
+    std::sync::Arc::make_mut(&mut experiments[1].record).value = Some(f64::NAN);
     assert!(chart::progress(&experiments, &metric()).png(Ground::Paper).is_some());
     let chart =
         chart::curves(vec![("a".into(), vec![(0.0, f64::NAN), (f64::INFINITY, 1.0)])], "step", "loss");

@@ -19,7 +19,7 @@ fn assert_harmless(bundle: &Bundle) {
 fn nothing_that_is_shown_can_script_the_page() {
     let mut experiments = ledger(8);
     for e in &mut experiments {
-        let r = &mut e.record;
+        let r = std::sync::Arc::make_mut(&mut e.record);
         for text in
             [&mut r.hypothesis, &mut r.proposer, &mut r.reason, &mut r.author, &mut r.writer, &mut r.program]
         {
@@ -90,7 +90,7 @@ fn nothing_that_is_shown_can_script_the_page() {
 fn lines_of_a_megabyte_stay_short() {
     let long = "x".repeat(1 << 20);
     let mut experiments = ledger(2);
-    experiments[1].record.hypothesis.clone_from(&long);
+    std::sync::Arc::make_mut(&mut experiments[1].record).hypothesis.clone_from(&long);
     for bundle in [
         crate::experiments(&experiments, &Options::new(metric())),
         crate::diff(&format!("@@ -1 +1 @@\n+{long}")),

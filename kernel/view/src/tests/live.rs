@@ -61,8 +61,8 @@ fn view<'a>(
 fn several_proposers_each_have_a_record() {
     let (mut status, mut experiments, metric) = (status(), ledger(17), metric());
     for experiment in experiments.iter_mut().filter(|it| it.record.number % 3 == 1) {
-        experiment.record.proposer = "acp:claude".to_owned();
-        experiment.record.cost.usd = 0.25;
+        std::sync::Arc::make_mut(&mut experiment.record).proposer = "acp:claude".to_owned();
+        std::sync::Arc::make_mut(&mut experiment.record).cost.usd = 0.25;
     }
     status.out.insert("openai:gpt-6".to_owned(), "it does not let us in: 401".to_owned());
     let bundle = crate::live(&view(&status, &experiments, &metric));

@@ -1,6 +1,7 @@
 //! Experiments for tests: the same ones every time.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use lab::{
@@ -38,7 +39,7 @@ pub(super) fn epoch_start() -> Timestamp {
 pub(super) fn one(number: u64) -> Experiment {
     let started = epoch_start() + SignedDuration::from_secs(311 * number as i64);
     Experiment {
-        record: Record {
+        record: Arc::new(Record {
             schema: lab::SCHEMA,
             number,
             id: ExperimentId(Uuid::from_u128(0x0193_0000_0000_7000_8000_0000_0000_0000 + u128::from(number))),
@@ -84,7 +85,7 @@ pub(super) fn one(number: u64) -> Experiment {
                 inputs: BTreeMap::new(),
             },
             other: serde_json::Map::new(),
-        },
+        }),
         judged: None,
         notes: Vec::new(),
     }
@@ -100,7 +101,7 @@ pub(super) fn ledger(n: u64) -> Vec<Experiment> {
     (0..n)
         .map(|number| {
             let mut e = one(number);
-            let r = &mut e.record;
+            let r = Arc::make_mut(&mut e.record);
             let chance = roll();
             if number == 0 {
                 (r.status, r.value, r.reason) = (Status::Keep, Some(best), "the baseline".to_owned());
@@ -129,10 +130,11 @@ pub(super) fn ledger(n: u64) -> Vec<Experiment> {
 /// The same experiments where higher is better.
 pub(super) fn turned(mut experiments: Vec<Experiment>) -> Vec<Experiment> {
     for e in &mut experiments {
-        e.record.direction = Direction::Maximize;
-        e.record.metric = MetricName::new("tokens_per_second");
-        e.record.value = e.record.value.map(|v| ((4.0 - v) * 4000.0).round());
-        e.record.delta = e.record.delta.map(|v| (-v * 4000.0).round());
+        let r = Arc::make_mut(&mut e.record);
+        r.direction = Direction::Maximize;
+        r.metric = MetricName::new("tokens_per_second");
+        r.value = r.value.map(|v| ((4.0 - v) * 4000.0).round());
+        r.delta = r.delta.map(|v| (-v * 4000.0).round());
     }
     experiments
 }
@@ -142,7 +144,8 @@ pub(super) fn crashes(n: u64) -> Vec<Experiment> {
     (0..n)
         .map(|number| {
             let mut e = one(number);
-            (e.record.status, e.record.value) = (Status::Crash, None);
+            let r = Arc::make_mut(&mut e.record);
+            (r.status, r.value) = (Status::Crash, None);
             e
         })
         .collect()

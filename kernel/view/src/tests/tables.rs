@@ -33,8 +33,8 @@ fn the_table_of_a_night() {
 #[test]
 fn the_table_as_html() {
     let mut experiments = ledger(2);
-    experiments[1].record.confidence = Some(0.93);
-    experiments[1].record.hypothesis = "a < b & \"c\"".to_owned();
+    std::sync::Arc::make_mut(&mut experiments[1].record).confidence = Some(0.93);
+    std::sync::Arc::make_mut(&mut experiments[1].record).hypothesis = "a < b & \"c\"".to_owned();
     assert_snapshot!(crate::experiments(&experiments, &Options::new(metric())).html().unwrap(), @r#"<div><div style="margin:2px 0 6px 0">val_bpb 1.0230 (experiment 0) · 0 kept of 1 tried (0%)</div><table style="border-collapse:collapse;font-size:13px;margin:2px 0"><thead><tr><th style="padding:3px 8px;text-align:right;vertical-align:top;white-space:nowrap">#</th><th style="padding:3px 8px;text-align:left;vertical-align:top;white-space:nowrap">status</th><th style="padding:3px 8px;text-align:right;vertical-align:top;white-space:nowrap" title="val_bpb (lower is better)">val_bpb</th><th style="padding:3px 8px;text-align:right;vertical-align:top;white-space:nowrap" title="difference to the best that it was compared with">Δ best</th><th style="padding:3px 8px;text-align:right;vertical-align:top;white-space:nowrap" title="difference to the baseline">Δ baseline</th><th style="padding:3px 8px;text-align:right;vertical-align:top;white-space:nowrap" title="probability that the difference is real">sure</th><th style="padding:3px 8px;text-align:right;vertical-align:top;white-space:nowrap">time</th><th style="padding:3px 8px;text-align:left;vertical-align:top;white-space:nowrap">proposer</th><th style="padding:3px 8px;text-align:left;vertical-align:top;white-space:nowrap">hypothesis</th></tr></thead><tbody><tr style="background-color:#009e7326;font-weight:600"><td style="padding:3px 8px;text-align:right;vertical-align:top;white-space:nowrap"><span title="best">★ </span>0</td><td style="padding:3px 8px;text-align:left;vertical-align:top;white-space:nowrap" title="the baseline"><span style="display:inline-block;width:16px;border-radius:3px;background-color:#009e73;color:#ffffff;text-align:center;font-weight:600;font-size:11px;line-height:16px">K</span> keep</td><td style="padding:3px 8px;text-align:right;vertical-align:top;white-space:nowrap">1.0230</td><td style="padding:3px 8px;text-align:right;vertical-align:top;white-space:nowrap"><span style="opacity:0.65"></span></td><td style="padding:3px 8px;text-align:right;vertical-align:top;white-space:nowrap"><span style="opacity:0.65"></span></td><td style="padding:3px 8px;text-align:right;vertical-align:top;white-space:nowrap"></td><td style="padding:3px 8px;text-align:right;vertical-align:top;white-space:nowrap">5m 01s</td><td style="padding:3px 8px;text-align:left;vertical-align:top;white-space:nowrap">baseline</td><td style="padding:3px 8px;text-align:left;vertical-align:top;white-space:normal;min-width:180px;max-width:520px">baseline</td></tr><tr><td style="padding:3px 8px;text-align:right;vertical-align:top;white-space:nowrap">1</td><td style="padding:3px 8px;text-align:left;vertical-align:top;white-space:nowrap" title="not better than the best"><span style="display:inline-block;width:16px;border-radius:3px;background-color:#8a8a8a;color:#ffffff;text-align:center;font-weight:600;font-size:11px;line-height:16px">D</span> discard</td><td style="padding:3px 8px;text-align:right;vertical-align:top;white-space:nowrap">1.0335</td><td style="padding:3px 8px;text-align:right;vertical-align:top;white-space:nowrap"><span style="opacity:0.65">+0.0105</span></td><td style="padding:3px 8px;text-align:right;vertical-align:top;white-space:nowrap"><span style="opacity:0.65">+0.0105</span></td><td style="padding:3px 8px;text-align:right;vertical-align:top;white-space:nowrap">93%</td><td style="padding:3px 8px;text-align:right;vertical-align:top;white-space:nowrap">5m 02s</td><td style="padding:3px 8px;text-align:left;vertical-align:top;white-space:nowrap">search</td><td style="padding:3px 8px;text-align:left;vertical-align:top;white-space:normal;min-width:180px;max-width:520px">a &lt; b &amp; &quot;c&quot;</td></tr></tbody></table></div>"#);
 }
 
@@ -88,13 +88,13 @@ fn sorted_filtered_and_cut() {
 #[test]
 fn one_experiment_on_a_page() {
     let mut e = one(17);
-    e.record.delta = Some(-0.0021);
-    e.record.value = Some(0.9932);
-    e.record.status = lab::Status::Keep;
-    e.record.claim = Some(lab::Claim::Unproven);
+    std::sync::Arc::make_mut(&mut e.record).delta = Some(-0.0021);
+    std::sync::Arc::make_mut(&mut e.record).value = Some(0.9932);
+    std::sync::Arc::make_mut(&mut e.record).status = lab::Status::Keep;
+    std::sync::Arc::make_mut(&mut e.record).claim = Some(lab::Claim::Unproven);
     e.judged = Some(lab::Status::Discard);
-    e.record.cost.usd = 0.0213;
-    e.record.summary.insert("peak_vram_mb".to_owned(), 39_210.0);
+    std::sync::Arc::make_mut(&mut e.record).cost.usd = 0.0213;
+    std::sync::Arc::make_mut(&mut e.record).summary.insert("peak_vram_mb".to_owned(), 39_210.0);
     e.notes.push("Ada: looks real".to_owned());
     let diff = "diff --git a/train.py b/train.py\n--- a/train.py\n+++ b/train.py\n@@ -1,3 +1,3 @@\n import torch\n-BATCH = 64\n+BATCH = 32\n";
     let page = Page {

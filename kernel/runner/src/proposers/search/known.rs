@@ -11,7 +11,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 
 use super::seen::Seen;
-use super::{Brief, Constant, Domain, Optimizer, Parameter, Proposal, ProposeError, Search, Value};
+use super::{Brief, Constant, Domain, Optimizer, Parameter, Point, Proposal, ProposeError, Search, Value};
 use crate::proposers::model::Setting;
 
 /// How many of the latest trials the optimizer learns from.
@@ -20,9 +20,6 @@ const MEMORY: usize = 400;
 const DRAWS: usize = 300;
 /// How many of them are the optimizer's best guess.
 const GUESSES: usize = 20;
-
-/// The values of a candidate's parameters; `None` where it has no such constant.
-type Point = Vec<Option<Value>>;
 
 /// A trial that says something about the parameters.
 #[derive(Clone, Debug, PartialEq)]
@@ -55,10 +52,10 @@ impl<'a> Known<'a> {
     /// What a brief says about its `parameters`; `seen` reads candidates.
     pub(super) fn new(brief: &'a Brief, parameters: Vec<Parameter>, search: &Search) -> Self {
         let paths: Vec<String> = brief.files.keys().cloned().collect();
-        let of =
-            |commit| search.seen(commit, &paths, |seen| (seen.code(&parameters), seen.point(&parameters)));
         let here = Seen::new(&paths, |path| brief.files.get(path).cloned()).code(&parameters);
-        let judged: Vec<_> = brief.trials.iter().map(|judged| (judged, of(&judged.candidate))).collect();
+        let candidates: Vec<_> = brief.trials.iter().map(|judged| &judged.candidate).collect();
+        let points = search.points(&paths, &parameters, &candidates);
+        let judged: Vec<_> = brief.trials.iter().zip(points).collect();
 
         // The code of each best that there was, and what the changes since have brought.
         let mut bases = HashMap::from([(here, 0.0)]);
@@ -82,7 +79,8 @@ impl<'a> Known<'a> {
             }
         }
         told.drain(..told.len().saturating_sub(MEMORY));
-        let trying = brief.trying.iter().map(|trying| of(&trying.candidate));
+        let trying: Vec<_> = brief.trying.iter().map(|trying| &trying.candidate).collect();
+        let trying = search.points(&paths, &parameters, &trying).into_iter();
         let pending: Vec<Point> = trying.filter(|(code, _)| *code == here).map(|(_, point)| point).collect();
         tried.extend(pending.iter().cloned());
         let domains: Vec<Domain> = parameters.iter().map(|p| p.constant.domain.clone()).collect();

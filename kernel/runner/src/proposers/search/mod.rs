@@ -24,7 +24,7 @@
 //! and the same ledger, seed and number give the same proposal.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use lab::{CommitId, Cost};
@@ -52,9 +52,23 @@ use crate::blocking;
 /// Searches over the constants of the editable files.
 pub struct Search {
     read: ReadFile,
-    /// What was read of each candidate.
-    seen: Mutex<(Vec<String>, HashMap<CommitId, Seen>)>,
+    read_before: Mutex<ReadBefore>,
 }
+
+/// What was read of candidates.
+#[derive(Default)]
+struct ReadBefore {
+    /// The files that were read.
+    paths: Vec<String>,
+    seen: HashMap<CommitId, Seen>,
+    /// The parameters that the points are of: path and name.
+    names: Vec<(String, String)>,
+    /// What each candidate has of them: see [`Seen::code`] and [`Seen::point`].
+    points: HashMap<CommitId, (u64, Point)>,
+}
+
+/// The values of a candidate's parameters; `None` where it has no such constant.
+type Point = Arc<[Option<Value>]>;
 
 /// One constant of one file.
 #[derive(Clone, Debug, PartialEq)]
@@ -68,7 +82,7 @@ pub struct Parameter {
 impl Search {
     /// A search that reads earlier candidates by `read`.
     pub fn new(read: ReadFile) -> Self {
-        Self { read, seen: Mutex::default() }
+        Self { read, read_before: Mutex::default() }
     }
 
     /// Every constant of the files, those that stay among them; `declared` is what the program says of
@@ -110,18 +124,33 @@ impl Search {
         Ok(Known::new(brief, parameters, self))
     }
 
-    /// Looks at what was read of a candidate, which is read once.
-    fn seen<T>(&self, commit: &CommitId, paths: &[String], look: impl FnOnce(&Seen) -> T) -> T {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let (of, seen) = &mut *seen;
+    /// The code of candidates and their values of `parameters`. Each is read once.
+    fn points(&self, paths: &[String], parameters: &[Parameter], of: &[&CommitId]) -> Vec<(u64, Point)> {
+        let mut before = self.read_before.lock().unwrap_or_else(PoisonError::into_inner);
+        let ReadBefore { paths: known, seen, names, points } = &mut *before;
         // Other files, other code.
-        if of != paths {
+        if known != paths {
             seen.clear();
-            paths.clone_into(of);
+            names.clear();
+            paths.clone_into(known);
         }
-        let seen =
-            seen.entry(commit.clone()).or_insert_with(|| Seen::new(paths, |path| (self.read)(commit, path)));
-        look(seen)
+        let are = |it: &Parameter, name: &(String, String)| it.path == name.0 && it.constant.name == name.1;
+        if names.len() != parameters.len() || !parameters.iter().zip(&*names).all(|(it, name)| are(it, name))
+        {
+            points.clear();
+            *names = parameters.iter().map(|it| (it.path.clone(), it.constant.name.clone())).collect();
+        }
+        let mut point = |commit: &CommitId| {
+            if let Some(known) = points.get(commit) {
+                return known.clone();
+            }
+            let read = || Seen::new(paths, |path| (self.read)(commit, path));
+            let seen = seen.entry(commit.clone()).or_insert_with(read);
+            let found = (seen.code(parameters), seen.point(parameters));
+            points.insert(commit.clone(), found.clone());
+            found
+        };
+        of.iter().map(|commit| point(commit)).collect()
     }
 
     fn search(&self, brief: &Brief) -> Result<Proposal, ProposeError> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use super::{Language, Parameter, Value, constants};
+use super::{Language, Parameter, Point, Value, constants};
 
 /// A file and a constant of it.
 type Name = (String, String);
@@ -36,7 +36,7 @@ impl Seen {
     }
 
     /// The values of `parameters`, in their order.
-    pub(super) fn point(&self, parameters: &[Parameter]) -> Vec<Option<Value>> {
+    pub(super) fn point(&self, parameters: &[Parameter]) -> Point {
         parameters.iter().map(|parameter| self.values.get(&name(parameter)).cloned()).collect()
     }
 
