@@ -1,6 +1,6 @@
 //! The journal, `events.jsonl`: a write-ahead log, one [`Entry`] a line.
 //!
-//! Every entry is on disk before it is acted on. A line that a crash or a power cut tore is cut off
+//! Every entry is written before it is acted on, and on disk where the next start could not find it out otherwise. A line that a crash or a power cut tore is cut off
 //! when the journal is opened; a line that this version does not know is kept in the file and passed over.
 
 use std::fs::File;
@@ -95,12 +95,28 @@ impl Journal {
     /// # Errors
     /// As [`append`](Self::append).
     pub fn write(&mut self, author: &str, tag: &Tag, event: Event) -> Result<Entry, RunnerError> {
+        let entry = self.now(author, tag, event);
+        self.put(&entry, true)?;
+        Ok(entry)
+    }
+
+    /// Writes an event that happens now, and leaves it to the next one to bring it to the disk: for what the next start
+    /// finds out by itself, should the machine lose its power in between. A process that is killed loses nothing by it.
+    ///
+    /// # Errors
+    /// As [`append`](Self::append).
+    pub fn write_lazily(&mut self, author: &str, tag: &Tag, event: Event) -> Result<Entry, RunnerError> {
+        let entry = self.now(author, tag, event);
+        self.put(&entry, false)?;
+        Ok(entry)
+    }
+
+    fn now(&self, author: &str, tag: &Tag, event: Event) -> Entry {
         let mut entry = entry(author, tag, event);
         if entry.at <= self.last {
             entry.at = self.last.saturating_add(TICK).unwrap_or(self.last);
         }
-        self.append(&entry)?;
-        Ok(entry)
+        entry
     }
 
     /// What is written from now on is not before `at`.
@@ -115,15 +131,6 @@ impl Journal {
     /// [`RunnerError::Lost`] where the lab's lock is no longer held.
     pub fn append(&mut self, entry: &Entry) -> Result<(), RunnerError> {
         self.put(entry, true)
-    }
-
-    /// Writes an entry and leaves it to the next one to bring it to the disk: for what the next start finds out
-    /// by itself, should the machine lose its power in between. A process that is killed loses nothing by it.
-    ///
-    /// # Errors
-    /// As [`append`](Self::append).
-    pub fn append_lazily(&mut self, entry: &Entry) -> Result<(), RunnerError> {
-        self.put(entry, false)
     }
 
     fn put(&mut self, entry: &Entry, sync: bool) -> Result<(), RunnerError> {
@@ -328,7 +335,7 @@ mod tests {
         let long = "\"event\":\"loop_resumed\" ".repeat(100_000);
         let first = Entry { event: Event::LoopPaused { reason: None }, ..entry("") };
         for entry in [&first, &entry("a"), &entry(&long), &entry("b"), &entry(&long)] {
-            journal.append_lazily(entry).unwrap();
+            journal.append(entry).unwrap();
         }
         std::fs::OpenOptions::new()
             .append(true)

@@ -104,6 +104,15 @@ pub(crate) fn open_private(path: &Path) -> Result<std::fs::File, crate::RunnerEr
 
 /// Writes a file so that it is there whole or not at all, also after a power cut.
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), crate::RunnerError> {
+    write(path, bytes, true)
+}
+
+/// Writes a file so that it is there whole or not at all, as long as the machine has power.
+pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), crate::RunnerError> {
+    write(path, bytes, false)
+}
+
+fn write(path: &Path, bytes: &[u8], sync: bool) -> Result<(), crate::RunnerError> {
     use std::io::Write;
     use std::os::unix::fs::OpenOptionsExt;
 
@@ -114,9 +123,11 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), crate::Runner
         let mut file =
             std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&part)?;
         file.write_all(bytes)?;
-        file.sync_all()?;
+        if sync {
+            file.sync_all()?;
+        }
         std::fs::rename(&part, path)?;
-        std::fs::File::open(folder)?.sync_all()
+        if sync { std::fs::File::open(folder)?.sync_all() } else { Ok(()) }
     };
     write().map_err(crate::RunnerError::io("write", path))
 }

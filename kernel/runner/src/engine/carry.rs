@@ -59,7 +59,10 @@ impl Engine {
                     self.give_up(trial, "it was stopped before it ran")?
                 }
                 State::Proposed => {
-                    self.save_draft(trial.id, &draft)?;
+                    // Mostly the terms are still those that it was proposed under.
+                    if self.saved_draft(trial.id).as_ref() != Some(&draft) {
+                        self.save_draft(trial.id, &draft)?;
+                    }
                     self.begin_run(trial, &draft).await?;
                     Step::On
                 }

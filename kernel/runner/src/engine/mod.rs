@@ -170,7 +170,13 @@ impl Engine {
 
     /// Writes an event to the journal.
     fn write(&self, tag: &Tag, author: &str, event: Event) -> Result<Entry, RunnerError> {
-        crate::blocking::here(|| self.journal().write(author, tag, event))
+        crate::blocking::here(|| match event {
+            // How a run ended is in its folder, and what is recorded in the ledger: both are found again.
+            Event::BuildEnded { .. } | Event::RunEnded { .. } | Event::Recorded { .. } => {
+                self.journal().write_lazily(author, tag, event)
+            }
+            _ => self.journal().write(author, tag, event),
+        })
     }
 
     fn journal(&self) -> MutexGuard<'_, Journal> {

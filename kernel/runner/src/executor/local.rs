@@ -20,8 +20,10 @@ use crate::shim::{self, End, Job, Watch};
 use crate::store::Store;
 use crate::{Paths, RunnerError};
 
-/// How often a run's folder is looked at while the run is on.
+/// How often the folder of a run is looked at that another runner began.
 const LOOK: Duration = Duration::from_millis(100);
+/// How often that of a run is whose shim is a child of this process, the end of which is told at once.
+const SELDOM: Duration = Duration::from_secs(5);
 /// How long a shim may take to say that it has started.
 const START: Duration = Duration::from_secs(20);
 
@@ -223,7 +225,8 @@ impl Executor for Local {
             policy.lend(&scratch);
         }
         let text = serde_json::to_vec(&job).map_err(|e| RunnerError::Protocol(e.to_string()))?;
-        crate::paths::write_whole(&folder.join("job.json"), &text)?;
+        // No wait for the disk: a machine that loses its power loses the run.
+        crate::paths::write_private(&folder.join("job.json"), &text)?;
         let child = Command::new(&self.paths.program)
             .arg("shim")
             .arg(&folder)
@@ -244,7 +247,7 @@ impl Executor for Local {
         let folder = self.paths.run(run);
         // Another runner's shim is no child of this process: only its files and `/proc` tell of it.
         let mut child = lock(&self.children).remove(&run);
-        let mut look = tokio::time::interval(LOOK);
+        let mut look = tokio::time::interval(if child.is_some() { SELDOM } else { LOOK });
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let ended = async {
