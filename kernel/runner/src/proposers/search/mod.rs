@@ -31,6 +31,7 @@ use lab::{CommitId, Cost};
 
 mod constants;
 mod domain;
+mod factor;
 mod known;
 mod literal;
 mod optimizer;

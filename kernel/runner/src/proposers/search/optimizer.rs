@@ -6,11 +6,13 @@
 //! from which a Gaussian process expects most: that finds the bottom of one.
 //! `tests/bench/search.py` compares both with Optuna's TPE and with random search.
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 
 use lab::Direction;
 use rand::{Rng, RngExt};
-use tpe::{TpeOptimizerBuilder, categorical_range, histogram_estimator, parzen_estimator, range};
+use tpe::{
+    TpeOptimizer, TpeOptimizerBuilder, categorical_range, histogram_estimator, parzen_estimator, range,
+};
 
 use super::Domain;
 use super::surrogate::Surrogate;
@@ -40,6 +42,8 @@ pub struct Optimizer<'a> {
     direction: Direction,
     trials: Vec<Trial>,
     surrogate: OnceCell<Option<Surrogate>>,
+    /// For each coordinate that was asked about.
+    estimators: RefCell<Vec<Option<TpeOptimizer>>>,
 }
 
 impl<'a> Optimizer<'a> {
@@ -58,7 +62,8 @@ impl<'a> Optimizer<'a> {
         if let Some(median) = sorted.get(sorted.len() / 2) {
             trials.extend(pending.iter().map(|point| (point.clone(), *median)));
         }
-        Self { domains, best, direction, trials, surrogate: OnceCell::new() }
+        let estimators = RefCell::new(domains.iter().map(|_| None).collect());
+        Self { domains, best, direction, trials, surrogate: OnceCell::new(), estimators }
     }
 
     /// The next point.
@@ -112,7 +117,7 @@ impl<'a> Optimizer<'a> {
             let index = below(self.domains.len(), random);
             let learned = self.trials.len() >= ENOUGH && random.random::<f64>() < 0.5;
             point[index] = learned
-                .then(|| by_tpe(&self.domains[index], index, &self.trials, random))
+                .then(|| self.by_tpe(index, random))
                 .flatten()
                 .unwrap_or_else(|| near(&self.domains[index], self.best[index], random));
         }
@@ -137,6 +142,16 @@ impl<'a> Optimizer<'a> {
             None => random.random(),
         };
         self.domains.iter().map(place).collect()
+    }
+
+    fn by_tpe<R: Rng>(&self, index: usize, random: &mut R) -> Option<f64> {
+        let mut estimators = self.estimators.borrow_mut();
+        let estimator = match &mut estimators[index] {
+            Some(estimator) => estimator,
+            empty => empty.insert(estimator(&self.domains[index], index, &self.trials)?),
+        };
+        let place = estimator.ask(random).ok()?;
+        Some(if self.domains[index].choices().is_some() { place.floor() } else { place })
     }
 
     fn surrogate(&self) -> Option<&Surrogate> {
@@ -170,7 +185,8 @@ fn costs(trials: &[(Vec<f64>, Option<f64>)], direction: Direction) -> Vec<Trial>
     trials.iter().map(|(point, value)| (point.clone(), cost(*value).unwrap_or(*penalty))).collect()
 }
 
-fn by_tpe<R: Rng>(domain: &Domain, index: usize, trials: &[Trial], random: &mut R) -> Option<f64> {
+/// TPE over one coordinate.
+fn estimator(domain: &Domain, index: usize, trials: &[Trial]) -> Option<TpeOptimizer> {
     let mut builder = TpeOptimizerBuilder::new();
     builder.gamma(0.2);
     let mut optimizer = match domain.choices() {
@@ -182,8 +198,7 @@ fn by_tpe<R: Rng>(domain: &Domain, index: usize, trials: &[Trial], random: &mut 
         let place = if domain.choices().is_some() { point[index] } else { point[index].min(1.0 - 1e-9) };
         optimizer.tell(place, *cost).ok()?;
     }
-    let place = optimizer.ask(random).ok()?;
-    Some(if domain.choices().is_some() { place.floor() } else { place })
+    Some(optimizer)
 }
 
 fn near<R: Rng>(domain: &Domain, from: f64, random: &mut R) -> f64 {

@@ -6,9 +6,8 @@
 
 use std::f64::consts::{SQRT_2, TAU};
 
-use nalgebra::{Cholesky, DMatrix, DVector, Dyn};
-
 use super::Domain;
+use super::factor::{Factor, dot};
 use super::optimizer::Trial;
 
 /// What lengths and noise are multiplied by while they are fitted.
@@ -22,8 +21,8 @@ const USUAL: f64 = 0.5;
 pub(super) struct Surrogate {
     points: Vec<Vec<f64>>,
     metric: Metric,
-    weights: DVector<f64>,
-    factor: Cholesky<f64, Dyn>,
+    weights: Vec<f64>,
+    factor: Factor,
     amplitude: f64,
     lowest: f64,
     scale: Scale,
@@ -39,16 +38,23 @@ struct Metric {
 }
 
 impl Metric {
+    /// What a coordinate adds to the squared distance of two points.
+    fn square(&self, coordinate: usize, a: f64, b: f64) -> f64 {
+        let choice = self.choices[coordinate];
+        let apart = if choice { f64::from(u8::from(a.to_bits() != b.to_bits())) } else { a - b };
+        (apart / self.lengths[coordinate]).powi(2)
+    }
+
     fn covariance(&self, a: &[f64], b: &[f64]) -> f64 {
-        let squares = a.iter().zip(b).zip(self.lengths.iter().zip(&self.choices));
-        let squared: f64 = squares
-            .map(|((a, b), (length, choice))| {
-                let apart = if *choice { f64::from(u8::from(a.to_bits() != b.to_bits())) } else { a - b };
-                (apart / length).powi(2)
-            })
-            .sum();
-        let r = (5.0 * squared).sqrt();
-        (1.0 + r + r * r / 3.0) * (-r).exp()
+        covariance(a.iter().zip(b).enumerate().map(|(i, (a, b))| self.square(i, *a, *b)).sum())
+    }
+
+    /// The squared distance of each point to those before it, by rows, without the part of one coordinate.
+    fn squares(&self, points: &[Vec<f64>], without: Option<usize>) -> Vec<f64> {
+        let coordinates: Vec<usize> = (0..self.lengths.len()).filter(|it| Some(*it) != without).collect();
+        pairs(points)
+            .map(|(a, b)| coordinates.iter().map(|&it| self.square(it, points[a][it], points[b][it])).sum())
+            .collect()
     }
 
     /// How unlikely such lengths are before anything is known.
@@ -57,25 +63,34 @@ impl Metric {
     }
 }
 
+/// The covariance of two points by their squared distance.
+fn covariance(squared: f64) -> f64 {
+    let r = (5.0 * squared).sqrt();
+    (1.0 + r + r * r / 3.0) * (-r).exp()
+}
+
+/// Each point with those before it, by rows.
+fn pairs(points: &[Vec<f64>]) -> impl Iterator<Item = (usize, usize)> {
+    (0..points.len()).flat_map(|a| (0..a).map(move |b| (a, b)))
+}
+
 /// The trials under one metric and noise.
 struct Fit {
     likelihood: f64,
     amplitude: f64,
-    factor: Cholesky<f64, Dyn>,
-    weights: DVector<f64>,
+    factor: Factor,
+    weights: Vec<f64>,
 }
 
 impl Fit {
-    fn new(points: &[Vec<f64>], values: &DVector<f64>, metric: &Metric, noise: f64) -> Option<Self> {
-        let n = points.len();
-        let own = |i, j| if i == j { noise } else { 0.0 };
-        let covariance = DMatrix::from_fn(n, n, |i, j| metric.covariance(&points[i], &points[j]) + own(i, j));
-        let factor = Cholesky::new(covariance)?;
+    /// `squares` are the squared distances of the points, each to those before it.
+    fn new(squares: impl Iterator<Item = f64>, values: &[f64], metric: &Metric, noise: f64) -> Option<Self> {
+        let n = values.len();
+        let factor = Factor::new(n, squares.map(covariance), 1.0 + noise)?;
         let weights = factor.solve(values);
-        let determinant: f64 = factor.l_dirty().diagonal().iter().map(|d| d.ln()).sum();
         // The amplitude that suits best is put in.
-        let amplitude = (values.dot(&weights) / n as f64).max(f64::MIN_POSITIVE);
-        let likelihood = -0.5 * n as f64 * amplitude.ln() - determinant - metric.surprise();
+        let amplitude = (dot(values, &weights) / n as f64).max(f64::MIN_POSITIVE);
+        let likelihood = -0.5 * n as f64 * amplitude.ln() - factor.log_determinant() - metric.surprise();
         likelihood.is_finite().then_some(Self { likelihood, amplitude, factor, weights })
     }
 }
@@ -86,19 +101,26 @@ impl Surrogate {
         let points: Vec<Vec<f64>> = trials.iter().map(|(point, _)| point.clone()).collect();
         let costs: Vec<f64> = trials.iter().map(|(_, cost)| *cost).collect();
         let scale = Scale::of(&costs)?;
-        let values = DVector::from_iterator(costs.len(), costs.iter().map(|cost| scale.forth(*cost)));
+        let values: Vec<f64> = costs.iter().map(|cost| scale.forth(*cost)).collect();
         let choices = domains.iter().map(|domain| domain.choices().is_some()).collect();
         let mut metric = Metric { lengths: vec![USUAL; domains.len()], choices };
         let mut noise = 1e-3;
-        let mut fit = Fit::new(&points, &values, &metric, noise)?;
+        let mut fit = Fit::new(metric.squares(&points, None).into_iter(), &values, &metric, noise)?;
         for coordinate in (0..=domains.len()).cycle().take(ROUNDS * (domains.len() + 1)) {
+            // What the other coordinates add stays as it is.
+            let is_length = coordinate < domains.len();
+            let others = metric.squares(&points, Some(coordinate));
             for step in STEPS {
                 let (mut other, mut other_noise) = (metric.clone(), noise);
                 match other.lengths.get_mut(coordinate) {
                     Some(length) => *length = (*length * step).clamp(0.05, 5.0),
                     None => other_noise = (noise * step * step).clamp(1e-6, 0.3),
                 }
-                if let Some(better) = Fit::new(&points, &values, &other, other_noise)
+                let squares = pairs(&points).zip(&others).map(|((a, b), others)| {
+                    let at = |point: usize| points[point][coordinate];
+                    others + if is_length { other.square(coordinate, at(a), at(b)) } else { 0.0 }
+                });
+                if let Some(better) = Fit::new(squares, &values, &other, other_noise)
                     .filter(|other| other.likelihood > fit.likelihood)
                 {
                     (fit, metric, noise) = (better, other, other_noise);
@@ -106,7 +128,8 @@ impl Surrogate {
             }
         }
         let Fit { amplitude, factor, weights, .. } = fit;
-        Some(Self { points, metric, weights, factor, amplitude, lowest: values.min(), scale })
+        let lowest = values.iter().copied().fold(f64::INFINITY, f64::min);
+        Some(Self { points, metric, weights, factor, amplitude, lowest, scale })
     }
 
     /// How much lower than the lowest cost it is expected to be at a point, on the surrogate's own scale.
@@ -133,10 +156,10 @@ impl Surrogate {
 
     /// Mean and deviation at a point, on the surrogate's own scale.
     fn at(&self, point: &[f64]) -> (f64, f64) {
-        let near = self.points.iter().map(|other| self.metric.covariance(other, point));
-        let near = DVector::from_iterator(self.points.len(), near);
-        let mean = near.dot(&self.weights);
-        (mean, (1.0 - near.dot(&self.factor.solve(&near))).max(1e-12).sqrt())
+        let near: Vec<f64> = self.points.iter().map(|other| self.metric.covariance(other, point)).collect();
+        let mean = dot(&near, &self.weights);
+        let known = self.factor.forward(&near);
+        (mean, (1.0 - dot(&known, &known)).max(1e-12).sqrt())
     }
 }
 
@@ -157,9 +180,11 @@ impl Scale {
         sorted.sort_by(f64::total_cmp);
         let (low, median) = (*sorted.first()?, sorted[sorted.len() / 2]);
         let scale = Self { median, half: median - low, mean: 0.0, deviation: 1.0 };
-        let squeezed = DVector::from_vec(sorted.into_iter().map(|cost| scale.forth(cost)).collect());
-        let deviation = squeezed.variance().sqrt();
-        (deviation > 0.0 && deviation.is_finite()).then(|| Self { mean: squeezed.mean(), deviation, ..scale })
+        let squeezed: Vec<f64> = sorted.into_iter().map(|cost| scale.forth(cost)).collect();
+        let mean = squeezed.iter().sum::<f64>() / squeezed.len() as f64;
+        let squares: f64 = squeezed.iter().map(|it| (it - mean).powi(2)).sum();
+        let deviation = (squares / squeezed.len() as f64).sqrt();
+        (deviation > 0.0 && deviation.is_finite()).then_some(Self { mean, deviation, ..scale })
     }
 
     fn forth(&self, cost: f64) -> f64 {
