@@ -56,7 +56,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         appends.push(began.elapsed().as_secs_f64() * 1e3);
         if number.is_multiple_of(TIDY) {
             let began = Instant::now();
-            ledger.tidy(&tag)?;
+            ledger.pack(&tag)?;
             tidying += began.elapsed();
         }
     }

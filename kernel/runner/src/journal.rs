@@ -1,7 +1,8 @@
 //! The journal, `events.jsonl`: a write-ahead log, one [`Entry`] a line.
 //!
-//! Every entry is written before it is acted on, and on disk where the next start could not find it out otherwise. A line that a crash or a power cut tore is cut off
-//! when the journal is opened; a line that this version does not know is kept in the file and passed over.
+//! Every entry is written before it is acted on, and on disk before that where the next start could not find it out
+//! otherwise. A line that a crash or a power cut tore is cut off when the journal is opened; a line that this version
+//! does not know is kept in the file and passed over.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
