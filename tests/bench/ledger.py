@@ -154,7 +154,7 @@ def theirs(peer: str, size: int) -> dict[str, float] | None:
     """Measures a peer at that size, or at what it manages in time; None where it cannot be installed."""
     place = Place()
     try:
-        program = str(Path(__file__).with_name(f"peer_{peer}.py"))
+        program = str(Path(__file__).resolve().with_name(f"peer_{peer}.py"))
         done = subprocess.run([python(peer), program, str(size), str(LIMIT)], cwd=place.path, env=place.env,
                               capture_output=True, text=True, check=True)
         return json.loads(done.stdout.splitlines()[-1])
