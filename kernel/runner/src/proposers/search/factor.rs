@@ -1,5 +1,5 @@
-//! The factor of a covariance by Cholesky's way. In a few lines here, for a library's general one took three quarters of
-//! the time of a proposal: its loops are not joined with ours when each is compiled by itself.
+//! The factor of a covariance by Cholesky's way. In a few lines here, for the loops of a library's general one are not
+//! joined with ours when each is compiled by itself.
 
 /// The lower triangle `L` of a positive definite matrix `L Lᵀ`, by rows.
 pub(super) struct Factor {
