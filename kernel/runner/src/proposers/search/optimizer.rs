@@ -23,8 +23,10 @@ pub(crate) const ENOUGH: usize = 6;
 const SURVEY: usize = 20;
 /// What share of points is anywhere until then.
 const ANYWHERE: f64 = 0.3;
-/// How many of the latest trials the surrogate learns from: its work grows with their cube.
-const SURROGATE: usize = 150;
+/// From how many trials is learned at most: the surrogate's work grows with their cube.
+const TRIALS: usize = 150;
+/// How many of them are the best of all; the others are the latest.
+const BEST: usize = 30;
 /// Among how many points the surrogate chooses.
 const CANDIDATES: usize = 1000;
 /// What share of finite costs is below that of a failure.
@@ -56,7 +58,7 @@ impl<'a> Optimizer<'a> {
         pending: &[Vec<f64>],
         direction: Direction,
     ) -> Self {
-        let mut trials = costs(judged, direction);
+        let mut trials = worth(costs(judged, direction));
         let mut sorted: Vec<f64> = trials.iter().map(|(_, cost)| *cost).collect();
         sorted.sort_by(f64::total_cmp);
         if let Some(median) = sorted.get(sorted.len() / 2) {
@@ -157,7 +159,7 @@ impl<'a> Optimizer<'a> {
     fn surrogate(&self) -> Option<&Surrogate> {
         let learn = || {
             let whole = |trial: &&Trial| trial.0.iter().all(|place| !place.is_nan());
-            let trials: Vec<&Trial> = self.trials.iter().rev().filter(whole).take(SURROGATE).collect();
+            let trials: Vec<&Trial> = self.trials.iter().rev().filter(whole).collect();
             if trials.len() < ENOUGH { None } else { Surrogate::new(self.domains, &trials) }
         };
         self.surrogate.get_or_init(learn).as_ref()
@@ -183,6 +185,18 @@ fn costs(trials: &[(Vec<f64>, Option<f64>)], direction: Direction) -> Vec<Trial>
     finite.sort_by(f64::total_cmp);
     let Some(penalty) = finite.get((PENALTY * finite.len() as f64) as usize) else { return Vec::new() };
     trials.iter().map(|(point, value)| (point.clone(), cost(*value).unwrap_or(*penalty))).collect()
+}
+
+/// The trials from which is learned, in their order: where they are many, the best and the latest.
+fn worth(trials: Vec<Trial>) -> Vec<Trial> {
+    let Some(older) = trials.len().checked_sub(TRIALS - BEST).filter(|_| trials.len() > TRIALS) else {
+        return trials;
+    };
+    let mut best: Vec<usize> = (0..older).collect();
+    best.sort_by(|a, b| trials[*a].1.total_cmp(&trials[*b].1));
+    best.truncate(BEST);
+    best.sort_unstable();
+    best.into_iter().chain(older..trials.len()).map(|index| trials[index].clone()).collect()
 }
 
 /// TPE over one coordinate.
@@ -297,6 +311,18 @@ mod tests {
     fn it_beats_random_search_among_hills() {
         let (guided, random) = medians(hills);
         assert!(guided < 0.6 * random, "guided {guided}, random {random}");
+    }
+
+    #[test]
+    fn of_many_trials_the_best_and_the_latest_are_learned_from() {
+        let trials = |count: usize| -> Vec<Trial> {
+            (0..count).map(|i| (vec![i as f64], (i as f64 - 400.0).abs())).collect()
+        };
+        assert_eq!(worth(trials(TRIALS)), trials(TRIALS));
+        let places: Vec<usize> = worth(trials(1_000)).iter().map(|(point, _)| point[0] as usize).collect();
+        assert_eq!(places.len(), TRIALS);
+        assert_eq!(places[BEST..], (880..1_000).collect::<Vec<_>>());
+        assert_eq!(places[..BEST], (385..415).collect::<Vec<_>>());
     }
 
     #[test]
