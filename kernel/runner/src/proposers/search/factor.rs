@@ -68,19 +68,30 @@ fn start(row: usize) -> usize {
     row * (row + 1) / 2
 }
 
-/// The sum of products, eight at a time, as the processor can.
+/// The sum of products, eight at a time, as the processor can. By indices, for the steps of iterators are calls where
+/// they are compiled beside it.
 pub(super) fn dot(a: &[f64], b: &[f64]) -> f64 {
     const LANES: usize = 8;
-    let (a, b) = (&a[..a.len().min(b.len())], &b[..a.len().min(b.len())]);
+    let length = a.len().min(b.len());
+    let (a, rest_a) = a[..length].as_chunks::<LANES>();
+    let (b, rest_b) = b[..length].as_chunks::<LANES>();
     let mut sums = [0.0; LANES];
-    let (eights_a, eights_b) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
-    let rest: f64 = eights_a.remainder().iter().zip(eights_b.remainder()).map(|(a, b)| a * b).sum();
-    for (a, b) in eights_a.zip(eights_b) {
-        for lane in 0..LANES {
+    let mut at = 0;
+    while at < a.len() && at < b.len() {
+        let (a, b) = (&a[at], &b[at]);
+        let mut lane = 0;
+        while lane < LANES {
             sums[lane] += a[lane] * b[lane];
+            lane += 1;
         }
+        at += 1;
     }
-    sums.iter().sum::<f64>() + rest
+    let (mut sum, mut at) = (0.0, 0);
+    while at < rest_a.len() && at < rest_b.len() {
+        sum += rest_a[at] * rest_b[at];
+        at += 1;
+    }
+    sums.iter().sum::<f64>() + sum
 }
 
 #[cfg(test)]
