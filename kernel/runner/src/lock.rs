@@ -55,7 +55,7 @@ pub struct Guard {
 }
 
 impl Guard {
-    /// Checks that the file of the lock is still where it was, and the same.
+    /// Checks that the file of the lock is still where it was, and says the same.
     ///
     /// # Errors
     /// [`RunnerError::Lost`] where it was removed or replaced, or its file system has let it go: another runner
@@ -64,7 +64,10 @@ impl Guard {
         let lost = |reason: String| RunnerError::Lost { path: self.path.clone(), reason };
         let held = self.file.metadata().map_err(|error| lost(error.to_string()))?;
         match std::fs::metadata(&self.path) {
-            Ok(there) if (there.dev(), there.ino()) == (held.dev(), held.ino()) => Ok(()),
+            Ok(there) if (there.dev(), there.ino()) == (held.dev(), held.ino()) => {
+                let same = says(&self.file, &self.text).map_err(|error| lost(error.to_string()))?;
+                if same { Ok(()) } else { Err(lost("another runner has taken it".to_owned())) }
+            }
             Ok(_) => Err(lost("somebody has replaced it".to_owned())),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 Err(lost("somebody has moved or removed it".to_owned()))
@@ -81,7 +84,9 @@ impl Guard {
         }
         *beaten = Instant::now();
         // The same text in the same place: whoever reads it meanwhile reads no other.
-        if let Err(error) = self.file.write_all_at(self.text.as_bytes(), 0) {
+        if self.check().is_ok()
+            && let Err(error) = self.file.write_all_at(self.text.as_bytes(), 0)
+        {
             tracing::debug!(%error, "the lock's time could not be renewed");
         }
     }
@@ -90,7 +95,9 @@ impl Guard {
 impl Drop for Lock {
     fn drop(&mut self) {
         // Nobody holds it: an empty file says so to those who only look.
-        let _ = self.file.set_len(0);
+        if says(&self.file, &self.text).is_ok_and(|same| same) {
+            let _ = self.file.set_len(0);
+        }
     }
 }
 
@@ -155,6 +162,13 @@ impl Lock {
     }
 }
 
+/// Whether the lock's file holds this text and nothing else.
+fn says(file: &File, text: &str) -> std::io::Result<bool> {
+    let mut found = vec![0; text.len() + 1];
+    let length = file.read_at(&mut found, 0)?;
+    Ok(found[..length] == *text.as_bytes())
+}
+
 /// How long ago the lock's file was written, by the clock of the machine that has its disk.
 fn age(file: &File, path: &Path) -> Option<Duration> {
     let now = path.with_extension("lock.now");
@@ -174,6 +188,20 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+
+    #[test]
+    fn a_lock_that_the_file_system_let_go_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("runner.lock");
+        let lock = Lock::take(&path).unwrap();
+        let guard = lock.guard().unwrap();
+        guard.check().unwrap();
+        std::fs::write(&path, "another runner's").unwrap();
+        let error = guard.check().unwrap_err();
+        assert!(error.to_string().contains("another runner has taken it"), "{error}");
+        drop(lock);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "another runner's");
+    }
 
     #[test]
     fn a_second_runner_is_told_who_holds_the_lab() {

@@ -33,6 +33,8 @@ pub(crate) struct Live {
     pub(crate) slots: Vec<Option<Trial>>,
     /// Whose candidates are being made.
     pub(crate) desk: Vec<Trial>,
+    /// The commits that were made last, the newest at the end.
+    pub(crate) made: VecDeque<CommitId>,
     /// What is to be started before anything new: people's, merged and recovered experiments.
     pub(crate) queue: VecDeque<Trial>,
     /// Numbers that are taken and not in the ledger.
@@ -110,6 +112,7 @@ impl Live {
             interrupted: last.filter(|last| last.ended.is_none()).cloned(),
             slots: vec![None],
             desk: Vec::new(),
+            made: VecDeque::new(),
             queue: VecDeque::new(),
             reserved: history.unfinished.iter().map(|trial| (trial.tag.clone(), trial.number)).collect(),
             vetoed: HashSet::new(),

@@ -49,6 +49,8 @@ use work::Next;
 
 /// How often a runner looks whether the lab is still its own, and what time it is.
 const LOOK: Duration = Duration::from_secs(5);
+/// How many of the commits that were made last are held, for nobody sees them before they are in the queue.
+const MADE: usize = 64;
 
 /// How a runner ended.
 #[derive(Clone, Debug, PartialEq)]
@@ -116,6 +118,8 @@ pub(crate) struct Engine {
     judging: tokio::sync::Mutex<()>,
     /// One at a time: what reserves a number, begins or revives a loop.
     reserving: tokio::sync::Mutex<()>,
+    /// One at a time: what holds commits.
+    holding: tokio::sync::Mutex<()>,
 }
 
 /// Where an experiment is on.
@@ -160,6 +164,7 @@ impl Engine {
             team: Mutex::new(None),
             judging: tokio::sync::Mutex::new(()),
             reserving: tokio::sync::Mutex::new(()),
+            holding: tokio::sync::Mutex::new(()),
         };
         Ok((Arc::new(engine), history))
     }
@@ -192,9 +197,15 @@ impl Engine {
 
     /// Keeps a commit that waits for its run from `git gc`, beside all others of which something is on its way.
     pub(crate) async fn hold(&self, commit: &CommitId) -> Result<(), RunnerError> {
-        let mut held = vec![commit.clone()];
+        let _one = self.holding.lock().await;
+        let mut held = Vec::new();
         {
-            let live = self.live();
+            let mut live = self.live();
+            live.made.push_back(commit.clone());
+            if live.made.len() > MADE {
+                live.made.pop_front();
+            }
+            held.extend(live.made.iter().cloned());
             let trials = live.slots.iter().flatten().chain(&live.queue).chain(&live.desk);
             held.extend(trials.flat_map(|trial| [trial.candidate.clone(), trial.parent.clone()]).flatten());
             held.extend(live.current.as_ref().map(|current| current.base.clone()));

@@ -9,6 +9,8 @@ mod report;
 mod scratch;
 mod sum;
 
+use std::path::Path;
+
 use lab::status::LoopState;
 use lab::{AtBudget, Lab, Seconds, Tag};
 use runner::rehearsal::{Setup, Timing};
@@ -87,6 +89,20 @@ struct Stage {
     program: String,
 }
 
+/// What the sandbox grants, by paths that mean in the copy what they mean in the lab.
+fn granted(lab: &Lab, root: &Path) -> Vec<(&'static str, String)> {
+    let all = [("reads", &lab.reads), ("writes", &lab.writes)];
+    let given = all.into_iter().filter(|(_, paths)| !paths.is_empty());
+    let there = |path: &String| {
+        if path.starts_with("~/") { path.clone() } else { root.join(path).display().to_string() }
+    };
+    given
+        .map(|(name, paths)| {
+            (name, serde_json::json!(paths.iter().map(there).collect::<Vec<_>>()).to_string())
+        })
+        .collect()
+}
+
 impl Stage {
     /// Looks at the program and its commands, and makes the copy.
     fn set(
@@ -154,6 +170,7 @@ impl Stage {
         }
         let most = env::var(env::REHEARSAL).and_then(|seconds| seconds.parse().ok()).unwrap_or(CUT);
         let cut = lab.budget.0.min(most);
+        let program = overrides::with(&program, &granted(&lab, ledger.root()));
         Ok(Self { scratch, paths, lab, tag, cut, setup, program })
     }
 

@@ -287,6 +287,15 @@ fn open(folder: &Path) {
     }
 }
 
+/// The bytes of the files in a folder. No link is followed.
+pub(super) fn length(path: &Path) -> u64 {
+    let Ok(kind) = fs::symlink_metadata(path) else { return 0 };
+    if !kind.is_dir() {
+        return kind.len();
+    }
+    fs::read_dir(path).into_iter().flatten().flatten().map(|entry| length(&entry.path())).sum()
+}
+
 /// How many bytes of the disk a file or a folder takes; links are not followed.
 pub(super) fn size(path: &Path) -> u64 {
     use std::os::unix::fs::MetadataExt;
