@@ -40,7 +40,8 @@ class Night:
         self.random = random.Random(seed)
         self.lab = fill(Lab(place), crashes=100000)
         self.faults = Faults(self.lab)
-        self.agent = counting(self.lab)
+        # The same for the whole night: another number of slots is another epoch, with a line of keeps of its own.
+        self.options = ["--agent", counting(self.lab), "--slots", self.random.choice(["1", "2"])]
         self.happened: Counter[str] = Counter()
         self.rss: list[tuple[float, int, int]] = []
         self.checks = 0
@@ -56,8 +57,7 @@ class Night:
         else:
             env = self.faults.strike(self.random.choice(ERRORS), self.random.choice(["runner", "git", "runner,git"]))
         roles = env["FAULTS_ROLES"]
-        options = self.random.choice([["--agent", self.agent], ["--agent", self.agent, "--slots", "2"]])
-        command = self.random.choice([["loop", "resume"], ["loop", "start", "--hours", "8", *options]])
+        command = self.random.choice([["loop", "resume"], ["loop", "start", "--hours", "8", *self.options]])
         env = self.clock | env | {"FAULTS_ROLES": roles}
         self.lab.overnight(*command, code=None, env=env)
 
@@ -122,14 +122,14 @@ class Night:
     def check(self) -> None:
         """Stops the loop, and checks what must hold."""
         self.faults.end()
-        self.lab.overnight("loop", "start", "--experiments", "1", "--agent", self.agent, code=None)
+        self.lab.overnight("loop", "start", "--experiments", "1", *self.options, code=None)
         self.lab.overnight("loop", "stop", code=None)
         until(lambda: self.lab.status()["state"] == "idle", "the loop ends", 300)
         until(lambda: self.lab.runner_or_none() is None, "the runner ends")
         # A last experiment without faults: the branch is where it should be, whatever a person did to it meanwhile.
         before = Seen(self.lab)
         done = len(self.lab.experiments())
-        self.lab.overnight("loop", "start", "--experiments", "1", "--agent", self.agent, code=None)
+        self.lab.overnight("loop", "start", "--experiments", "1", *self.options, code=None)
         self.lab.overnight("loop", "wait", code=None)
         found = is_at_rest(self.lab, before)
         self.checks += 1
