@@ -4,7 +4,7 @@
 
 A lab whose run takes a few milliseconds, with the `search` proposer. For each size the ledger is filled with that many
 experiments, and the loop goes on from there for N more: the time from its first proposal to its end that no run has
-taken, for each experiment; the processor time of the runner; what it holds of memory in the end (resident and
+taken, for each experiment; the processor time of the runner; the most that it held of memory (resident and
 proportional set size); system calls that wait for the disk, and git processes, where `strace` is there. Then a run that
 sleeps and a paused loop: processor time of runner and shim over SECONDS.
 """
@@ -80,10 +80,10 @@ def night(lab: Lab, experiments: int) -> dict[str, float]:
     before = len(entries(lab))
     lab.overnight("loop", "start", "--experiments", str(experiments), "--agent", "search")
     pid = lab.runner()
-    held = used = children = 0.0
+    held = shared = used = children = 0.0
     while True:
         try:
-            held, shared = resident(pid), rest(pid)
+            held, shared = max(held, resident(pid)), max(shared, rest(pid))
             used, children = own(pid), processor(pid)
         except (OSError, RuntimeError):
             break

@@ -10,9 +10,11 @@ use super::Domain;
 use super::factor::{Factor, dot};
 use super::optimizer::Trial;
 
-/// What lengths and noise are multiplied by while they are fitted.
-const STEPS: [f64; 4] = [0.4, 0.7, 1.5, 2.5];
-/// How often every length is tried.
+/// What a length or the noise is multiplied by while it is fitted: less, or else more, as long as that is better.
+const STEPS: [f64; 2] = [0.6, 1.6];
+/// How many such steps are gone at a time.
+const FAR: usize = 2;
+/// How often every length is fitted.
 const ROUNDS: usize = 2;
 /// A length that nothing is known of, in places of a range (0 to 1).
 const USUAL: f64 = 0.5;
@@ -38,23 +40,14 @@ struct Metric {
 }
 
 impl Metric {
-    /// What a coordinate adds to the squared distance of two points.
-    fn square(&self, coordinate: usize, a: f64, b: f64) -> f64 {
-        let choice = self.choices[coordinate];
-        let apart = if choice { f64::from(u8::from(a.to_bits() != b.to_bits())) } else { a - b };
-        (apart / self.lengths[coordinate]).powi(2)
+    /// How far two places of a coordinate are apart, its length left out.
+    fn apart(&self, coordinate: usize, a: f64, b: f64) -> f64 {
+        if self.choices[coordinate] { f64::from(u8::from(a.to_bits() != b.to_bits())) } else { a - b }
     }
 
     fn covariance(&self, a: &[f64], b: &[f64]) -> f64 {
-        covariance(a.iter().zip(b).enumerate().map(|(i, (a, b))| self.square(i, *a, *b)).sum())
-    }
-
-    /// The squared distance of each point to those before it, by rows, without the part of one coordinate.
-    fn squares(&self, points: &[Vec<f64>], without: Option<usize>) -> Vec<f64> {
-        let coordinates: Vec<usize> = (0..self.lengths.len()).filter(|it| Some(*it) != without).collect();
-        pairs(points)
-            .map(|(a, b)| coordinates.iter().map(|&it| self.square(it, points[a][it], points[b][it])).sum())
-            .collect()
+        let square = |(i, (a, b)): (usize, (&f64, &f64))| (self.apart(i, *a, *b) / self.lengths[i]).powi(2);
+        covariance(a.iter().zip(b).enumerate().map(square).sum())
     }
 
     /// How unlikely such lengths are before anything is known.
@@ -69,13 +62,46 @@ fn covariance(squared: f64) -> f64 {
     (1.0 + r + r * r / 3.0) * (-r).exp()
 }
 
-/// Each point with those before it, by rows.
-fn pairs(points: &[Vec<f64>]) -> impl Iterator<Item = (usize, usize)> {
-    (0..points.len()).flat_map(|a| (0..a).map(move |b| (a, b)))
+/// How far each point is from those before it, by rows: for each coordinate the squares, lengths left out.
+///
+/// Taken once, as every metric that is tried weighs the same squares.
+struct Apart(Vec<Vec<f64>>);
+
+impl Apart {
+    fn new(points: &[Vec<f64>], metric: &Metric) -> Self {
+        let of = |coordinate: usize| {
+            let square = |(a, b): (usize, usize)| {
+                metric.apart(coordinate, points[a][coordinate], points[b][coordinate]).powi(2)
+            };
+            (0..points.len()).flat_map(|a| (0..a).map(move |b| (a, b))).map(square).collect()
+        };
+        Self((0..metric.lengths.len()).map(of).collect())
+    }
+
+    /// The squared distances under a metric, without the part of one coordinate.
+    fn squared(&self, metric: &Metric, without: Option<usize>) -> Vec<f64> {
+        let mut sums = vec![0.0; self.0.first().map_or(0, Vec::len)];
+        for (coordinate, length) in metric.lengths.iter().enumerate() {
+            if Some(coordinate) != without {
+                self.add(&mut sums, coordinate, *length);
+            }
+        }
+        sums
+    }
+
+    /// Adds the part of one coordinate.
+    fn add(&self, sums: &mut [f64], coordinate: usize, length: f64) {
+        let by = length.powi(-2);
+        for (sum, square) in sums.iter_mut().zip(&self.0[coordinate]) {
+            *sum += square * by;
+        }
+    }
 }
 
 /// The trials under one metric and noise.
 struct Fit {
+    metric: Metric,
+    noise: f64,
     likelihood: f64,
     amplitude: f64,
     factor: Factor,
@@ -83,15 +109,18 @@ struct Fit {
 }
 
 impl Fit {
-    /// `squares` are the squared distances of the points, each to those before it.
-    fn new(squares: impl Iterator<Item = f64>, values: &[f64], metric: &Metric, noise: f64) -> Option<Self> {
+    /// `squared` are the squared distances of the points, each to those before it.
+    fn new(mut squared: Vec<f64>, values: &[f64], metric: Metric, noise: f64) -> Option<Self> {
         let n = values.len();
-        let factor = Factor::new(n, squares.map(covariance), 1.0 + noise)?;
+        for distance in &mut squared {
+            *distance = covariance(*distance);
+        }
+        let factor = Factor::new(n, &squared, 1.0 + noise)?;
         let weights = factor.solve(values);
         // The amplitude that suits best is put in.
         let amplitude = (dot(values, &weights) / n as f64).max(f64::MIN_POSITIVE);
         let likelihood = -0.5 * n as f64 * amplitude.ln() - factor.log_determinant() - metric.surprise();
-        likelihood.is_finite().then_some(Self { likelihood, amplitude, factor, weights })
+        likelihood.is_finite().then_some(Self { metric, noise, likelihood, amplitude, factor, weights })
     }
 }
 
@@ -103,31 +132,36 @@ impl Surrogate {
         let scale = Scale::of(&costs)?;
         let values: Vec<f64> = costs.iter().map(|cost| scale.forth(*cost)).collect();
         let choices = domains.iter().map(|domain| domain.choices().is_some()).collect();
-        let mut metric = Metric { lengths: vec![USUAL; domains.len()], choices };
-        let mut noise = 1e-3;
-        let mut fit = Fit::new(metric.squares(&points, None).into_iter(), &values, &metric, noise)?;
+        let metric = Metric { lengths: vec![USUAL; domains.len()], choices };
+        let apart = Apart::new(&points, &metric);
+        let mut fit = Fit::new(apart.squared(&metric, None), &values, metric, 1e-3)?;
+        // The last of them is the noise.
         for coordinate in (0..=domains.len()).cycle().take(ROUNDS * (domains.len() + 1)) {
             // What the other coordinates add stays as it is.
-            let is_length = coordinate < domains.len();
-            let others = metric.squares(&points, Some(coordinate));
-            for step in STEPS {
-                let (mut other, mut other_noise) = (metric.clone(), noise);
-                match other.lengths.get_mut(coordinate) {
-                    Some(length) => *length = (*length * step).clamp(0.05, 5.0),
-                    None => other_noise = (noise * step * step).clamp(1e-6, 0.3),
+            let others = apart.squared(&fit.metric, Some(coordinate));
+            let gone = |fit: &Fit, step: f64| {
+                let (mut metric, mut noise, mut squared) = (fit.metric.clone(), fit.noise, others.clone());
+                match metric.lengths.get_mut(coordinate) {
+                    Some(length) => {
+                        *length = (*length * step).clamp(0.05, 5.0);
+                        apart.add(&mut squared, coordinate, *length);
+                    }
+                    None => noise = (noise * step * step).clamp(1e-6, 0.3),
                 }
-                let squares = pairs(&points).zip(&others).map(|((a, b), others)| {
-                    let at = |point: usize| points[point][coordinate];
-                    others + if is_length { other.square(coordinate, at(a), at(b)) } else { 0.0 }
-                });
-                if let Some(better) = Fit::new(squares, &values, &other, other_noise)
-                    .filter(|other| other.likelihood > fit.likelihood)
-                {
-                    (fit, metric, noise) = (better, other, other_noise);
+                Fit::new(squared, &values, metric, noise).filter(|gone| gone.likelihood > fit.likelihood)
+            };
+            for step in STEPS {
+                let before = fit.likelihood;
+                for _ in 0..FAR {
+                    let Some(better) = gone(&fit, step) else { break };
+                    fit = better;
+                }
+                if fit.likelihood > before {
+                    break;
                 }
             }
         }
-        let Fit { amplitude, factor, weights, .. } = fit;
+        let Fit { metric, amplitude, factor, weights, .. } = fit;
         let lowest = values.iter().copied().fold(f64::INFINITY, f64::min);
         Some(Self { points, metric, weights, factor, amplitude, lowest, scale })
     }
