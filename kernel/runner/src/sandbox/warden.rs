@@ -58,6 +58,8 @@ pub(super) const UNKNOWN: &[i64] = &[
 ];
 
 const FCHMODAT2: i64 = 452;
+/// Names that lead each process to its own folder in `/proc`, and where in it.
+const ITS_OWN: [(&str, &str); 3] = [("/proc/self/", ""), ("/proc/thread-self/", ""), ("/dev/fd/", "fd/")];
 /// The longest path.
 const PATH: usize = 4096;
 /// The longest value of an attribute.
@@ -71,7 +73,7 @@ pub(super) fn works() -> bool {
     let started =
         Command::new("/bin/cat").stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
     let Ok(mut child) = started else { return false };
-    let caller = Caller { pid: child.id() as i32 };
+    let caller = Caller { pid: child.id() as i32, held: None };
     let works = caller.socket(0).is_ok() && File::open(caller.file("mem")).is_ok();
     let _ = child.kill();
     let _ = child.wait();
@@ -163,7 +165,7 @@ impl Warden {
     }
 
     fn decide(&self, call: &libc::seccomp_notif) -> Result<(), c_int> {
-        let caller = Caller { pid: call.pid as i32 };
+        let caller = Caller { pid: call.pid as i32, held: Some((self.listener.as_raw_fd(), call.id)) };
         let a = call.data.args;
         let fd = a[0] as c_int;
         let here = libc::AT_FDCWD;
@@ -250,6 +252,8 @@ fn refusal(path: &[u8]) -> c_int {
 /// The process that made a call.
 struct Caller {
     pid: i32,
+    /// Where the kernel holds its call, and as which.
+    held: Option<(RawFd, u64)>,
 }
 
 impl Caller {
@@ -257,9 +261,21 @@ impl Caller {
         PathBuf::from(format!("/proc/{}/{name}", self.pid))
     }
 
+    /// What was opened by its number, if it still is the caller's: one that has died leaves its number to others.
+    fn of_it<T>(&self, opened: T) -> Result<T, c_int> {
+        let Some((listener, id)) = self.held else { return Ok(opened) };
+        // SAFETY: the kernel reads a number that lives as long as the call.
+        done(unsafe { libc::ioctl(listener, libc::SECCOMP_IOCTL_NOTIF_ID_VALID, &raw const id) })?;
+        Ok(opened)
+    }
+
+    fn memory(&self) -> Result<File, c_int> {
+        self.of_it(File::open(self.file("mem")).map_err(|e| code(&e))?)
+    }
+
     /// Bytes of its memory.
     fn bytes(&self, at: u64, length: usize) -> Result<Vec<u8>, c_int> {
-        let memory = File::open(self.file("mem")).map_err(|e| code(&e))?;
+        let memory = self.memory()?;
         let mut bytes = vec![0; length];
         memory.read_exact_at(&mut bytes, at).map_err(|_| libc::EFAULT)?;
         Ok(bytes)
@@ -267,7 +283,7 @@ impl Caller {
 
     /// A text of its memory, up to the zero behind it.
     fn text(&self, at: u64) -> Result<Vec<u8>, c_int> {
-        let memory = File::open(self.file("mem")).map_err(|e| code(&e))?;
+        let memory = self.memory()?;
         let mut bytes = vec![0; PATH];
         let mut read = 0;
         while read < PATH {
@@ -290,7 +306,7 @@ impl Caller {
 
     /// A file that it has open.
     fn opened(&self, fd: c_int) -> Opened {
-        open(&self.file(&format!("fd/{fd}")), libc::O_PATH)
+        self.of_it(open(&self.file(&format!("fd/{fd}")), libc::O_PATH)?)
     }
 
     /// What a path at `fd` is, with the flags of the calls that end in `at`.
@@ -311,20 +327,21 @@ impl Caller {
         if path.is_empty() {
             return Err(libc::ENOENT);
         }
-        let own = path.strip_prefix(b"/proc/self/").or_else(|| path.strip_prefix(b"/proc/thread-self/"));
-        let path = match own {
-            Some(rest) => self.file("").join(std::ffi::OsStr::from_bytes(rest)),
-            None => PathBuf::from(std::ffi::OsStr::from_bytes(path)),
+        let own = |(named, is): &(&str, &str)| {
+            let rest = path.strip_prefix(named.as_bytes())?;
+            Some(self.file(is).join(std::ffi::OsStr::from_bytes(rest)))
         };
+        let own = ITS_OWN.iter().find_map(own);
+        let path = own.unwrap_or_else(|| PathBuf::from(std::ffi::OsStr::from_bytes(path)));
         let base = match fd {
             libc::AT_FDCWD => self.file("cwd"),
             fd => self.file(&format!("fd/{fd}")),
         };
         let flags = libc::O_PATH | if follow { 0 } else { libc::O_NOFOLLOW };
         if path.is_absolute() {
-            return open(&path, flags);
+            return self.of_it(open(&path, flags)?);
         }
-        let base = open(&base, libc::O_PATH | libc::O_DIRECTORY)?;
+        let base = self.of_it(open(&base, libc::O_PATH | libc::O_DIRECTORY)?)?;
         open_at(base.as_raw_fd(), &path, flags)
     }
 
@@ -340,7 +357,7 @@ impl Caller {
             }
             let process = OwnedFd::from_raw_fd(process);
             let copy = libc::syscall(libc::SYS_pidfd_getfd, process.as_raw_fd(), fd, 0) as RawFd;
-            if copy < 0 { Err(last()) } else { Ok(OwnedFd::from_raw_fd(copy)) }
+            if copy < 0 { Err(last()) } else { self.of_it(OwnedFd::from_raw_fd(copy)) }
         }
     }
 }
