@@ -262,19 +262,25 @@ impl Ground<'_> {
         self.variables.get("HOME").map(PathBuf::from)
     }
 
-    /// The homes of this machine: the caller's, as told and as the system has it, root's, and all in `/home`.
-    fn homes(&self) -> Vec<PathBuf> {
+    /// The caller's homes: as told and as the system has it.
+    fn own_homes(&self) -> Vec<PathBuf> {
         let user = nix::unistd::User::from_uid(nix::unistd::getuid()).ok().flatten().map(|user| user.dir);
+        self.home().into_iter().chain(user).map(|home| resolved(&home)).collect()
+    }
+
+    /// The homes of this machine: the caller's, root's, and all in `/home`.
+    fn homes(&self) -> Vec<PathBuf> {
         let others = std::fs::read_dir("/home").into_iter().flatten().flatten().map(|entry| entry.path());
-        let all = self.home().into_iter().chain(user).chain([PathBuf::from("/root")]).chain(others);
-        let mut homes: Vec<PathBuf> = all.map(|home| resolved(&home)).collect();
+        let others = [PathBuf::from("/root")].into_iter().chain(others).map(|home| resolved(&home));
+        let mut homes: Vec<PathBuf> = self.own_homes().into_iter().chain(others).collect();
         homes.sort();
         homes.dedup();
         homes
     }
 
     fn show_needed(&self, homes: &[PathBuf], rules: &mut Rules) {
-        for home in homes {
+        let own = self.own_homes();
+        for home in &own {
             for path in NEEDED {
                 rules.set(&home.join(path), true);
             }
@@ -303,7 +309,7 @@ impl Ground<'_> {
                 self.show_prefix(folder, homes, rules);
             }
         }
-        for home in homes {
+        for home in &own {
             for path in KEYS {
                 rules.set(&home.join(path), false);
             }
