@@ -269,12 +269,12 @@ pub fn parse_bytes(text: &str) -> Result<u64, String> {
     if bytes < 9e18 { Ok(bytes.round() as u64) } else { Err(wrong()) }
 }
 
-/// A size as people write it: `32GB`, `1.5GB`, `512MB`.
+/// A size as people write it, and as [`parse_bytes`] reads it: `32 GB`, `1.5 GB`, `17 B`.
 pub fn format_bytes(bytes: u64) -> String {
+    let tenths = |size: f64| (bytes as f64 / size * 10.0).round() / 10.0;
     let units = [(1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")];
-    let (size, unit) = units.into_iter().find(|(size, _)| bytes as f64 >= *size).unwrap_or((1.0, "B"));
-    let tenths = (bytes as f64 / size * 10.0).round() / 10.0;
-    format!("{tenths}{unit}")
+    let (size, unit) = units.into_iter().find(|(size, _)| tenths(*size) >= 1.0).unwrap_or((1.0, "B"));
+    format!("{} {unit}", tenths(size))
 }
 
 /// Reads digits with at most one point: no sign, no exponent, no `inf`.
@@ -318,8 +318,9 @@ mod tests {
         for wrong in ["", "GB", "-1GB", "5 parsecs", "1e3", "1GB2", "99999999999TB"] {
             assert_eq!(read(wrong), None, "{wrong}");
         }
-        let shown = [0, 999, 1_500, 20_000_000, 32_000_000_000, 2_500_000_000_000].map(format_bytes);
-        assert_eq!(shown, ["0B", "999B", "1.5kB", "20MB", "32GB", "2.5TB"]);
+        let shown = [0, 949, 1_500, 20_000_000, 999_960_000, 32_000_000_000, 2_500_000_000_000];
+        let shown = shown.map(format_bytes).join(", ");
+        insta::assert_snapshot!(shown, @"0 B, 949 B, 1.5 kB, 20 MB, 1 GB, 32 GB, 2.5 TB");
     }
 
     #[test]

@@ -4,12 +4,12 @@
 
 use std::collections::HashSet;
 use std::fs::{self, DirEntry};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use ledger::Ledger;
 
+use crate::paths::disk_usage;
 use crate::history::History;
 use crate::lock::Lock;
 use crate::{Paths, RunnerError, journal, shim};
@@ -75,7 +75,7 @@ pub fn gc(
                     .filter(|entry| !used.contains(&entry.path()) && age(&entry.path()) > policy.older)
                 {
                     gone.count += 1;
-                    gone.bytes += size(&unused.path());
+                    gone.bytes += disk_usage(&unused.path());
                     if !policy.dry {
                         out.push(put_out(paths, &unused)?);
                     }
@@ -99,11 +99,11 @@ pub fn gc(
 
 /// Puts what our ledgers have written into packs, where that has become much.
 fn packed(ledger: &Ledger) -> Result<Freed, RunnerError> {
-    let (before, mut count) = (size(&ledger.objects_dir()), 0);
+    let (before, mut count) = (disk_usage(&ledger.objects_dir()), 0);
     for tag in ledger.tags()? {
         count += ledger.pack(&tag)? as u64;
     }
-    let bytes = if count > 0 { before.saturating_sub(size(&ledger.objects_dir())) } else { 0 };
+    let bytes = if count > 0 { before.saturating_sub(disk_usage(&ledger.objects_dir())) } else { 0 };
     Ok(Freed { what: "objects in packs", count, bytes })
 }
 
@@ -115,7 +115,7 @@ pub fn gc_gone(home: &Path, own: &Path, policy: Policy) -> Freed {
         let gone = !repositories.is_empty() && !repositories.iter().any(|path| path.exists());
         if gone && age(&lab.join("slots")).min(age(&lab)) > policy.older {
             freed.count += 1;
-            freed.bytes += size(&lab);
+            freed.bytes += disk_usage(&lab);
             if !policy.dry {
                 remove(&lab);
             }
@@ -160,7 +160,7 @@ fn runs(paths: &Paths, policy: Policy) -> Result<Freed, RunnerError> {
             continue;
         }
         freed.count += 1;
-        freed.bytes += size(&folder);
+        freed.bytes += disk_usage(&folder);
         if !policy.dry {
             remove(&folder);
         }
@@ -173,7 +173,7 @@ fn left_behind(paths: &Paths, policy: Policy) -> Freed {
     let mut freed = Freed { what: "folders that were on their way out", count: 0, bytes: 0 };
     for entry in entries(&paths.cache).filter(|entry| entry.file_name().to_string_lossy().starts_with(OUT)) {
         freed.count += 1;
-        freed.bytes += size(&entry.path());
+        freed.bytes += disk_usage(&entry.path());
         if !policy.dry {
             remove(&entry.path());
         }
@@ -204,13 +204,6 @@ fn age(folder: &Path) -> Duration {
     let inner = entries(folder).filter_map(|entry| of(&entry.path()));
     let newest = inner.chain(of(folder)).max();
     newest.and_then(|newest| SystemTime::now().duration_since(newest).ok()).unwrap_or_default()
-}
-
-/// What a file or a folder with everything in it takes on the disk, in bytes. No link is followed.
-fn size(path: &Path) -> u64 {
-    let Ok(of) = path.symlink_metadata() else { return 0 };
-    let inner: u64 = if of.is_dir() { entries(path).map(|entry| size(&entry.path())).sum() } else { 0 };
-    of.blocks() * 512 + inner
 }
 
 #[cfg(test)]

@@ -57,7 +57,7 @@ pub use engine::{Cause, End};
 pub use environment::{Variables, is_secret};
 pub use error::RunnerError;
 pub use host::Host;
-pub use paths::Paths;
+pub use paths::{Paths, disk_usage};
 pub use protocol::{Request, Response, StartOptions};
 pub use sandbox::Facts;
 pub use serve::{Begin, Serve, serve};

@@ -102,6 +102,14 @@ pub(crate) fn open_private(path: &Path) -> Result<std::fs::File, crate::RunnerEr
         .map_err(crate::RunnerError::io("open", path))
 }
 
+/// What a file or a folder with everything in it takes on the disk, in bytes. No link is followed.
+pub fn disk_usage(path: &Path) -> u64 {
+    use std::os::unix::fs::MetadataExt;
+    let Ok(of) = path.symlink_metadata() else { return 0 };
+    let entries = of.is_dir().then(|| std::fs::read_dir(path)).into_iter().flatten().flatten().flatten();
+    of.blocks() * 512 + entries.map(|entry| disk_usage(&entry.path())).sum::<u64>()
+}
+
 /// Writes a file so that it is there whole or not at all, also after a power cut.
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), crate::RunnerError> {
     write(path, bytes, true)

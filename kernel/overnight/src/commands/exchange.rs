@@ -5,9 +5,11 @@ use std::io::IsTerminal;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use lab::settings::format_bytes;
 use lab::{Experiment, Tag};
 use ledger::{Ledger, Merged, Remote, Sent, ShareOptions, Transport};
 use serde_json::{Value, json};
+use shell_words::quote;
 
 use crate::failure::Failure;
 use crate::grammar::{MergeArgs, ShareArgs};
@@ -130,7 +132,7 @@ fn told(remote: &Remote, sent: &[(Tag, Sent)], options: ShareOptions) -> Vec<Str
             lines.push(format!("{tag}: {} has everything", remote.name));
         } else {
             let candidates = count(sent.candidates, "candidate", "candidates");
-            let size = sent.bytes.map(|bytes| format!(", {}", size(bytes))).unwrap_or_default();
+            let size = sent.bytes.map(|bytes| format!(", {}", format_bytes(bytes))).unwrap_or_default();
             let what = amount(sent.experiments, sent.events);
             lines.push(format!("{tag}: {what} with {candidates}{size} {verb} to {}", remote.name));
         }
@@ -144,10 +146,9 @@ fn told(remote: &Remote, sent: &[(Tag, Sent)], options: ShareOptions) -> Vec<Str
         );
     }
     if !options.dry {
-        let folder = folder_of(&remote.address);
+        let (address, folder) = (quote(&remote.address), quote(folder_of(&remote.address)));
         lines.push(format!(
-            "For a colleague: git clone {} {folder} && cd {folder} && overnight merge origin",
-            remote.address
+            "For a colleague: git clone {address} {folder} && cd {folder} && overnight merge origin"
         ));
     }
     lines
@@ -269,29 +270,12 @@ pub(super) fn count(n: u64, one: &str, many: &str) -> String {
     format!("{n} {}", if n == 1 { one } else { many })
 }
 
-/// A size as people read it: `512 bytes`, `3.2 MB`.
-pub(super) fn size(bytes: u64) -> String {
-    const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];
-    if bytes < 1_000 {
-        return count(bytes, "byte", "bytes");
-    }
-    let mut value = bytes as f64 / 1e3;
-    let mut unit = 0;
-    while value >= 999.95 && unit + 1 < UNITS.len() {
-        value /= 1e3;
-        unit += 1;
-    }
-    format!("{value:.1} {}", UNITS[unit])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn sizes_and_amounts() {
-        let shown: Vec<String> = [1, 999, 1_000, 999_949, 999_950, 3_200_000, 5 << 40].map(size).to_vec();
-        insta::assert_snapshot!(shown.join(", "), @"1 byte, 999 bytes, 1.0 kB, 999.9 kB, 1.0 MB, 3.2 MB, 5.5 TB");
+    fn amounts() {
         assert_eq!(amount(1, 2), "1 experiment and 2 events");
         assert_eq!(amount(0, 1), "1 event");
         let folders = ["git@host:lab.git", "https://host/a/nano/", "/srv/.git"].map(folder_of);

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use lab::settings::format_bytes;
 use runner::gc::{Freed, Policy};
 use serde_json::json;
 
-use super::exchange::size;
 use crate::failure::Failure;
 use crate::grammar::GcArgs;
 use crate::session::{Session, cache_home};
@@ -25,15 +25,15 @@ pub(super) fn run(args: &GcArgs, session: &Session, sink: &dyn Sink) -> Result<(
     let bytes: u64 = freed.iter().map(|freed| freed.bytes).sum();
     let mut lines: Vec<String> = freed
         .iter()
-        .map(|Freed { what, count, bytes }| format!("{count} {what}: {}", size(*bytes)))
+        .map(|Freed { what, count, bytes }| format!("{what}: {count}, {}", format_bytes(*bytes)))
         .collect();
     lines.extend(stays.clone());
     lines.push(match (bytes, args.dry_run) {
         (0, _) if freed.is_empty() => {
             "there is nothing to free; every experiment is in the ledger".to_owned()
         }
-        (_, true) => format!("{} would be freed; every experiment stays in the ledger", size(bytes)),
-        (_, false) => format!("{} freed; every experiment is in the ledger", size(bytes)),
+        (_, true) => format!("{} would be freed; every experiment stays in the ledger", format_bytes(bytes)),
+        (_, false) => format!("{} freed; every experiment is in the ledger", format_bytes(bytes)),
     });
     let rows: Vec<_> = freed
         .iter()

@@ -1,7 +1,7 @@
 //! Whether the disk lasts.
 
 use jiff::{SignedDuration, Timestamp};
-
+use lab::settings::format_bytes;
 use serde::{Deserialize, Serialize};
 
 use super::{Facts, Finding, Folder, Weight, clock};
@@ -50,7 +50,7 @@ pub(crate) fn cramped(folder: &Folder) -> Option<String> {
     let path = folder.path.display();
     if room < least {
         let by = if folder.quota.is_some_and(|quota| quota < folder.free) { " of your quota" } else { "" };
-        return Some(format!("{path} has {}{by} left, and {} are kept free", size(room), size(least)));
+        return Some(format!("{path} has {}{by} left, and {} are kept free", format_bytes(room), format_bytes(least)));
     }
     (folder.files > 0 && folder.files_free < FILES.min(folder.files / 100))
         .then(|| format!("{path} can hold {} more files only", folder.files_free))
@@ -91,7 +91,7 @@ fn room(facts: &Facts, folder: &Folder, now: Timestamp, until: Option<Timestamp>
     let text = format!(
         "the disk of the {} ({} and {} files are free) is full by about {} at this rate; the loop then waits for room",
         folder.what,
-        size(folder.room()),
+        format_bytes(folder.room()),
         folder.files_free,
         clock(facts, full, now)
     );
@@ -125,12 +125,6 @@ fn kind(folder: &Folder) -> Option<Finding> {
         }
         _ => None,
     }
-}
-
-/// `1.2 GB`, `340 MB`.
-pub(crate) fn size(bytes: u64) -> String {
-    let bytes = bytes as f64;
-    if bytes < 999.5e6 { format!("{:.0} MB", bytes / 1e6) } else { format!("{:.1} GB", bytes / 1e9) }
 }
 
 /// What a rehearsal writes for later starts.

@@ -1,5 +1,6 @@
 //! What a night would bring, from what a rehearsal has measured: arithmetic alone.
 
+use lab::settings::format_bytes;
 use serde::Serialize;
 
 /// How long a night is where nobody says.
@@ -151,7 +152,7 @@ impl Forecast {
             Some(gain) => format!("gains of at least {} in {metric} can be told from noise", digits(gain)),
             None => "the noise is not known".to_owned(),
         });
-        let mut text = format!("Tonight: {}; the disk grows by {}.", parts.join(", "), size(self.bytes));
+        let mut text = format!("Tonight: {}; the disk grows by {}.", parts.join(", "), format_bytes(self.bytes));
         match self.limit {
             Limit::Cost => text.push_str(" What ends it is --max-cost."),
             Limit::Experiments => {
@@ -222,21 +223,6 @@ pub(super) fn dollars(usd: f64) -> String {
     } else {
         digits(usd)
     }
-}
-
-/// `1.2 GB`, `340 kB`.
-pub(super) fn size(bytes: u64) -> String {
-    let mut left = bytes as f64;
-    for unit in ["B", "kB", "MB", "GB"] {
-        if left < 999.5 {
-            return format!(
-                "{} {unit}",
-                if left < 9.95 && unit != "B" { trimmed(format!("{left:.1}")) } else { format!("{left:.0}") }
-            );
-        }
-        left /= 1000.0;
-    }
-    format!("{} TB", trimmed(format!("{left:.1}")))
 }
 
 fn trimmed(text: String) -> String {
@@ -326,14 +312,11 @@ mod tests {
             dollars(11.2),
             dollars(1.5),
             dollars(0.043),
-            size(340_000),
-            size(1_200_000_000),
-            size(17),
             value(1.046_532),
             value(12_345.5),
             value(3e-7),
         ];
-        insta::assert_snapshot!(all.join(" | "), @"8 h | 2.5 h | 12 min | 0.4 s | 45 s | 5 min 20 s | 2 h 1 min | 0.0021 | 1.3 | 120 | 11 | 1.50 | 0.043 | 340 kB | 1.2 GB | 17 B | 1.046532 | 12345.5 | 3.0000e-7");
+        insta::assert_snapshot!(all.join(" | "), @"8 h | 2.5 h | 12 min | 0.4 s | 45 s | 5 min 20 s | 2 h 1 min | 0.0021 | 1.3 | 120 | 11 | 1.50 | 0.043 | 1.046532 | 12345.5 | 3.0000e-7");
     }
 
     proptest! {

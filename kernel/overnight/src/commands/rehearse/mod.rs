@@ -11,6 +11,7 @@ mod sum;
 
 use std::path::Path;
 
+use lab::settings::format_bytes;
 use lab::status::LoopState;
 use lab::{AtBudget, Lab, Seconds, Tag};
 use runner::rehearsal::{Setup, Timing};
@@ -158,7 +159,7 @@ impl Stage {
         let scratch = Scratch::make(session, &ledger, &lab, &tag, &[&tag, &repeat, &other], setup)?;
         let caches = match scratch.caches {
             0 => String::new(),
-            bytes => format!(", and build folders of {}", forecast::size(bytes)),
+            bytes => format!(", and build folders of {}", format_bytes(bytes)),
         };
         report.ok(format!("{} files as they are now{caches}; the lab itself is left alone", scratch.files));
         if setup == Setup::Ready {

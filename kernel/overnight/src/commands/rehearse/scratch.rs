@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 
 use lab::{Lab, Tag};
 use ledger::Ledger;
-use runner::Paths;
+use runner::{Paths, disk_usage};
 use runner::processes::Process;
 use runner::rehearsal::Setup;
 
@@ -106,7 +106,7 @@ impl Scratch {
         let from = real.tree(0);
         let there = lab.caches.iter().map(|cache| cache.trim_end_matches('/'));
         let there: Vec<&str> = there.filter(|cache| from.join(cache).is_dir()).collect();
-        let size: u64 = there.iter().map(|cache| size(&from.join(cache))).sum();
+        let size: u64 = there.iter().map(|cache| disk_usage(&from.join(cache))).sum();
         if there.is_empty() || size > CACHES {
             return Ok(0);
         }
@@ -294,14 +294,4 @@ pub(super) fn length(path: &Path) -> u64 {
         return kind.len();
     }
     fs::read_dir(path).into_iter().flatten().flatten().map(|entry| length(&entry.path())).sum()
-}
-
-/// How many bytes of the disk a file or a folder takes; links are not followed.
-pub(super) fn size(path: &Path) -> u64 {
-    use std::os::unix::fs::MetadataExt;
-    let Ok(kind) = fs::symlink_metadata(path) else { return 0 };
-    let below = |folder: &Path| -> u64 {
-        fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| size(&entry.path())).sum()
-    };
-    kind.blocks() * 512 + if kind.is_dir() { below(path) } else { 0 }
 }

@@ -1,10 +1,11 @@
 //! What everything comes to: the disk, what the night may not outlive, the forecast.
 
-use runner::Variables;
+use lab::settings::format_bytes;
+use runner::{Variables, disk_usage};
 use runner::outlive::{self, Weight};
 use runner::rehearsal::Timing;
 
-use super::forecast::{Forecast, Limit, Measured, NIGHT, hours, size};
+use super::forecast::{Forecast, Limit, Measured, NIGHT, hours};
 use super::play::{Play, Proposal};
 use super::scratch;
 use crate::failure::Failure;
@@ -25,8 +26,8 @@ impl Play<'_, '_> {
         // A night's loop packs them, so that their bytes count and not the blocks that each file of its own takes.
         let objects = scratch::length(&self.stage.scratch.root().join(".git/objects"));
         let each = objects / recorded;
-        let tree = scratch::size(&paths.slot(0));
-        let runs = scratch::size(&paths.cache.join("runs")) / recorded.max(1);
+        let tree = disk_usage(&paths.slot(0));
+        let runs = disk_usage(&paths.cache.join("runs")) / recorded.max(1);
         let lab = self.stage.lab.clone();
         let slots = self.args.slots;
         let run = if self.own || (self.stage.is_cut() && self.baseline.seconds >= 0.5 * self.stage.cut) {
@@ -91,11 +92,11 @@ impl Play<'_, '_> {
     fn disk(&mut self, facts: &outlive::Facts, found: &[outlive::Finding], each: u64, fixed: u64) {
         self.report.begin("disk");
         let free = facts.folders.iter().map(outlive::Folder::room).min();
-        let free = free.map(|free| format!(", {} are free", size(free))).unwrap_or_default();
+        let free = free.map(|free| format!(", {} are free", format_bytes(free))).unwrap_or_default();
         let words = format!(
             "{} an experiment in git, {} for worktrees and the last runs{free}",
-            size(each),
-            size(fixed)
+            format_bytes(each),
+            format_bytes(fixed)
         );
         match found.iter().find(|finding| finding.kind == "disk") {
             Some(full) => self.report.problem(format!("{words}; {}", full.text), full.mend.clone()),
