@@ -1,0 +1,83 @@
+//! The commands that look at experiments.
+
+use clap::{Args, ValueEnum};
+use lab::Status;
+
+use super::{TagArgs, Which, statuses};
+
+/// `experiments`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ExperimentsArgs {
+    /// Only those with this status.
+    #[arg(long, value_parser = statuses())]
+    pub(crate) status: Option<Status>,
+    /// The order of the rows.
+    #[arg(long, value_enum, default_value_t = Sort::Number)]
+    pub(crate) sort: Sort,
+    /// Only the best N.
+    #[arg(long, value_name = "N")]
+    pub(crate) top: Option<usize>,
+    #[command(flatten)]
+    pub(crate) tag: TagArgs,
+}
+
+/// What to sort by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Sort {
+    /// In the order in which they were tried.
+    Number,
+    /// Best first.
+    Value,
+    /// Newest first.
+    Newest,
+    /// Longest first.
+    Seconds,
+}
+
+/// One experiment.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct OneArgs {
+    /// Its number, or `best`, `latest` or `running`; another clone's is `ada/17`.
+    #[arg(default_value = "best")]
+    pub(crate) which: Which,
+    #[command(flatten)]
+    pub(crate) tag: TagArgs,
+}
+
+/// `diff`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct DiffArgs {
+    /// An experiment (its number, `best` or `latest`), against its parent if no second is given.
+    #[arg(default_value = "best")]
+    pub(crate) a: Which,
+    /// The experiment to compare it with.
+    pub(crate) b: Option<Which>,
+    #[command(flatten)]
+    pub(crate) tag: TagArgs,
+}
+
+/// `sql`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct SqlArgs {
+    /// The query, over the tables experiments, runs, metrics, events and constants, and the frames that have a name.
+    #[arg(required = true)]
+    pub(crate) query: Vec<String>,
+    /// Rows to show at once.
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) rows: u64,
+    /// Which page of so many rows to show.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) page: u64,
+    /// Give the answer a name, by which later queries and Rust cells (`frame("NAME")`) find it.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) save: Option<String>,
+    /// Write the answer to a file: `--to parquet FILE`, also csv and arrow.
+    #[arg(long, num_args = 2, value_names = ["FORMAT", "FILE"])]
+    pub(crate) to: Vec<String>,
+    /// Draw two columns of the answer, as line, steps or points, a colour for each value of a third: `--chart line
+    /// step loss run`.
+    #[arg(long, num_args = 3..=4, value_names = ["KIND", "X", "Y", "COLOUR"])]
+    pub(crate) chart: Vec<String>,
+    #[command(flatten)]
+    pub(crate) tag: TagArgs,
+}
