@@ -9,9 +9,9 @@ use std::time::{Duration, SystemTime};
 
 use ledger::Ledger;
 
-use crate::paths::disk_usage;
 use crate::history::History;
 use crate::lock::Lock;
+use crate::paths::disk_usage;
 use crate::{Paths, RunnerError, journal, shim};
 
 /// The beginning of the name of a folder that is on its way out.

@@ -50,7 +50,11 @@ pub(crate) fn cramped(folder: &Folder) -> Option<String> {
     let path = folder.path.display();
     if room < least {
         let by = if folder.quota.is_some_and(|quota| quota < folder.free) { " of your quota" } else { "" };
-        return Some(format!("{path} has {}{by} left, and {} are kept free", format_bytes(room), format_bytes(least)));
+        return Some(format!(
+            "{path} has {}{by} left, and {} are kept free",
+            format_bytes(room),
+            format_bytes(least)
+        ));
     }
     (folder.files > 0 && folder.files_free < FILES.min(folder.files / 100))
         .then(|| format!("{path} can hold {} more files only", folder.files_free))

@@ -152,7 +152,8 @@ impl Forecast {
             Some(gain) => format!("gains of at least {} in {metric} can be told from noise", digits(gain)),
             None => "the noise is not known".to_owned(),
         });
-        let mut text = format!("Tonight: {}; the disk grows by {}.", parts.join(", "), format_bytes(self.bytes));
+        let mut text =
+            format!("Tonight: {}; the disk grows by {}.", parts.join(", "), format_bytes(self.bytes));
         match self.limit {
             Limit::Cost => text.push_str(" What ends it is --max-cost."),
             Limit::Experiments => {

@@ -10,9 +10,9 @@ use std::process::{Command, Stdio};
 
 use lab::{Lab, Tag};
 use ledger::Ledger;
-use runner::{Paths, disk_usage};
 use runner::processes::Process;
 use runner::rehearsal::Setup;
+use runner::{Paths, disk_usage};
 
 use crate::failure::Failure;
 use crate::session::{Session, cache_home, private_folder};

@@ -1,9 +1,9 @@
 //! What everything comes to: the disk, what the night may not outlive, the forecast.
 
 use lab::settings::format_bytes;
-use runner::{Variables, disk_usage};
 use runner::outlive::{self, Weight};
 use runner::rehearsal::Timing;
+use runner::{Variables, disk_usage};
 
 use super::forecast::{Forecast, Limit, Measured, NIGHT, hours};
 use super::play::{Play, Proposal};
