@@ -23,6 +23,9 @@ use grammar::{Cli, CliCommand};
 use session::Session;
 use terminal::Terminal;
 
+/// Threads of the runtime at most: on a machine with many cores, the others are the runs'.
+const THREADS: usize = 4;
+
 fn main() -> process::ExitCode {
     // A Rust cell's own process starts as this program and never comes back from here.
     cells::runtime_hook();
@@ -76,5 +79,10 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
 
 /// The runtime that commands, kernel and runner run on.
 fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
-    tokio::runtime::Runtime::new().map_err(|error| Failure::new(format!("cannot start the runtime: {error}")))
+    let cores = std::thread::available_parallelism().map_or(THREADS, usize::from);
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(cores.min(THREADS))
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(format!("cannot start the runtime: {error}")))
 }

@@ -60,6 +60,7 @@ pub(crate) fn host(session: Session, tag: Option<Tag>) -> Host {
 
 /// Runs what is asked of it in this process, which belongs to no terminal and no kernel.
 pub(crate) fn runner(folder: PathBuf) -> Result<ExitCode, Failure> {
+    runner::memory::hold_little();
     let session = Session::new(folder, false);
     let ledger = session.ledger()?;
     let paths = session.paths(&ledger)?;

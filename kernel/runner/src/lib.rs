@@ -27,6 +27,7 @@ pub mod history;
 pub mod journal;
 pub mod judge;
 pub mod lock;
+pub mod memory;
 pub mod outlive;
 pub mod overrides;
 pub mod processes;

@@ -10,7 +10,7 @@ use ledger::Edit;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-use super::seen::Seen;
+use super::seen::{Names, Seen};
 use super::{Brief, Constant, Domain, Optimizer, Parameter, Point, Proposal, ProposeError, Search, Value};
 use crate::proposers::model::Setting;
 
@@ -52,7 +52,8 @@ impl<'a> Known<'a> {
     /// What a brief says about its `parameters`; `seen` reads candidates.
     pub(super) fn new(brief: &'a Brief, parameters: Vec<Parameter>, search: &Search) -> Self {
         let paths: Vec<String> = brief.files.keys().cloned().collect();
-        let here = Seen::new(&paths, |path| brief.files.get(path).cloned()).code(&parameters);
+        let here =
+            Seen::new(&paths, &mut Names::new(), |path| brief.files.get(path).cloned()).code(&parameters);
         let candidates: Vec<_> = brief.trials.iter().map(|judged| &judged.candidate).collect();
         let points = search.points(&paths, &parameters, &candidates);
         let judged: Vec<_> = brief.trials.iter().zip(points).collect();

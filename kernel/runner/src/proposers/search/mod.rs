@@ -45,7 +45,7 @@ pub use optimizer::Optimizer;
 
 pub(crate) use known::{Known, Told};
 pub(crate) use optimizer::ENOUGH;
-use seen::Seen;
+use seen::{Names, Seen};
 
 use super::{Brief, Proposal, ProposeError, Proposer, ReadFile, Vetoes};
 use crate::blocking;
@@ -62,6 +62,7 @@ struct ReadBefore {
     /// The files that were read.
     paths: Vec<String>,
     seen: HashMap<CommitId, Seen>,
+    constants: Names,
     /// The parameters that the points are of: path and name.
     names: Vec<(String, String)>,
     /// What each candidate has of them: see [`Seen::code`] and [`Seen::point`].
@@ -128,7 +129,7 @@ impl Search {
     /// The code of candidates and their values of `parameters`. Each is read once.
     fn points(&self, paths: &[String], parameters: &[Parameter], of: &[&CommitId]) -> Vec<(u64, Point)> {
         let mut before = self.read_before.lock().unwrap_or_else(PoisonError::into_inner);
-        let ReadBefore { paths: known, seen, names, points } = &mut *before;
+        let ReadBefore { paths: known, seen, constants, names, points } = &mut *before;
         // Other files, other code.
         if known != paths {
             seen.clear();
@@ -145,7 +146,7 @@ impl Search {
             if let Some(known) = points.get(commit) {
                 return known.clone();
             }
-            let read = || Seen::new(paths, |path| (self.read)(commit, path));
+            let read = || Seen::new(paths, constants, |path| (self.read)(commit, path));
             let seen = seen.entry(commit.clone()).or_insert_with(read);
             let found = (seen.code(parameters), seen.point(parameters));
             points.insert(commit.clone(), found.clone());
