@@ -242,7 +242,8 @@ def main() -> None:
     for (peer, size), known in peers.items():
         if known:
             count = int(known["experiments"])
-            for what, name, own in (("append", "append_ms", "append_ms"), ("table, a new process", "first_ms", "cli"),
+            for what, name, own in (("append", "append_ms", "append_ms"),
+                                    ("append, their command", "command_ms", "append_ms"), ("table, a new process", "first_ms", "cli"),
                                     ("table again", "again_ms", "kernel, again")):
                 if name in known:
                     print(f"| {peer} at {count:,}, ours at {size:,}: {what} | {known[name]:,.1f} ms | "

@@ -1,6 +1,7 @@
 """DVC's experiments, for `ledger.py`: `peer_dvc.py EXPERIMENTS SECONDS` in an empty folder, by the Python of DVC's own
-environment. Parameters and metrics are written and saved by `Repo.experiments.save` in one process (the command line
-would add its own start), until so many are there or the time is over; then `dvc exp show --json`, twice. Prints JSON.
+environment. Parameters and metrics are written and saved by `Repo.experiments.save` in one process, until so many are
+there or the time is over; then three by `dvc exp save`, which adds its own start, and `dvc exp show --json`, twice.
+Prints JSON.
 """
 
 import json
@@ -43,15 +44,26 @@ sh("git", "commit", "-qm", "start")
 from dvc.repo import Repo
 
 repo, times, begun = Repo(str(root)), [], time.perf_counter()
-for number in range(count):
-    began = time.perf_counter()
+
+
+def changed():
+    """Has a run leave other parameters and metrics."""
     lr = random.random()
     Path("params.yaml").write_text(f"lr: {lr}\n")
     Path("metrics.json").write_text(json.dumps({f"m{k}": lr * k for k in range(10)}))
+
+
+for number in range(count):
+    began = time.perf_counter()
+    changed()
     repo.experiments.save(name=f"e{number}", force=True)
     times.append((time.perf_counter() - began) * 1e3)
     if time.perf_counter() - begun > limit:
         break
-found = {"experiments": len(times), "append_ms": statistics.median(times)}
+found, commands = {"experiments": len(times), "append_ms": statistics.median(times)}, []
+for number in range(3):
+    changed()
+    commands.append(sh(dvc, "exp", "save", "--force", "--name", f"command{number}"))
+found["command_ms"] = statistics.median(commands)
 found["first_ms"], found["again_ms"] = sh(dvc, "exp", "show", "--json"), sh(dvc, "exp", "show", "--json")
 print(json.dumps(found), file=real)
