@@ -1,7 +1,7 @@
 //! Reads a ledger: its experiments, events, metrics and logs.
 
 use git2::Oid;
-use lab::{Entry, Experiment, ExperimentId, Metrics, Tag};
+use lab::{CommitId, Entry, Experiment, ExperimentId, Metrics, Tag};
 
 use crate::{Known, Ledger, LedgerError, known::Cached, metrics_file, tree::get};
 
@@ -9,6 +9,20 @@ impl Ledger {
     /// The ledger as it is now: shared, and brought up to date by what is new alone.
     pub fn known(&self, tag: &Tag) -> Result<Known, LedgerError> {
         self.with(tag, |cached| cached.known.clone())
+    }
+
+    /// The ledger as it was at one of its commits. It is read from git as a whole, unless it is the newest.
+    ///
+    /// # Errors
+    /// [`LedgerError::UnknownCommit`] where this repository has no such commit.
+    pub fn known_at(&self, tag: &Tag, commit: &CommitId) -> Result<Known, LedgerError> {
+        if self.tip(tag)?.as_ref() == Some(commit) {
+            return self.known(tag);
+        }
+        let (walk, _) = self.walk(tag, commit, None)?;
+        let mut cached = Cached::default();
+        cached.add(walk, &self.writer()?);
+        Ok(Known { tip: Some(commit.clone()), ..cached.known })
     }
 
     /// Every experiment as it is now, its events folded in: those of other clones in the order of time, then this
@@ -124,10 +138,10 @@ impl Ledger {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use lab::{CommitId, Epoch, Event};
+    use lab::{Epoch, Event, Status};
     use serde_json::json;
 
-    use super::{LedgerError, Metrics, Tag};
+    use super::{CommitId, LedgerError, Metrics, Tag};
     use crate::{
         Edit,
         testing::{Lab, append, entry, record},
@@ -187,6 +201,28 @@ mod tests {
         lab.git(&format!("update-ref refs/overnight/ledger/main {}", first.tip.unwrap()));
         let back = ledger.changes(&tag, then.tip.as_ref()).unwrap();
         assert!(back.complete && back.records.len() == 1, "a ledger that was set back is read anew");
+    }
+
+    #[test]
+    fn a_ledger_is_read_as_it_was() {
+        let lab = Lab::new();
+        let (ledger, tag) = (lab.ledger(), Tag::default());
+        let first = record(&ledger, 0);
+        append(&ledger, &first);
+        let then = ledger.tip(&tag).unwrap().unwrap();
+        append(&ledger, &record(&ledger, 1));
+        let event =
+            Event::Overridden { experiment: first.id, status: Status::Discard, reason: String::new() };
+        ledger.append_event(&entry(event, 1_790_000_000)).unwrap();
+        let now = ledger.tip(&tag).unwrap().unwrap();
+
+        let was = ledger.known_at(&tag, &then).unwrap();
+        assert_eq!((was.experiments.len(), was.events.len(), was.tip), (1, 0, Some(then)));
+        assert_eq!(was.experiments[0].record.status, Status::Keep, "what was decided later is not known");
+        let is = ledger.known_at(&tag, &now).unwrap();
+        assert_eq!((is.experiments.len(), is.events.len()), (2, 1));
+        let gone = ledger.known_at(&tag, &CommitId::new("1".repeat(40)));
+        assert!(matches!(gone, Err(LedgerError::UnknownCommit(_))));
     }
 
     #[test]
