@@ -11,6 +11,7 @@
 
 pub mod bundle;
 pub mod chart;
+pub mod report;
 pub mod text;
 
 mod answer;
@@ -20,6 +21,7 @@ mod grid;
 mod live;
 mod log;
 mod metric;
+mod morning;
 mod notice;
 mod number;
 mod page;
@@ -40,6 +42,7 @@ pub use experiments::{Options, Sort, choose, experiments};
 pub use live::{Curve, Live, live};
 pub use log::log;
 pub use metric::Metric;
+pub use morning::{Gain, Morning, morning};
 pub use notice::{error, json, markdown, plain};
 pub use page::{Page, experiment};
 pub use plan::{Plan, plan};

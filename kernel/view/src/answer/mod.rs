@@ -16,7 +16,7 @@ mod findings;
 mod prose;
 
 pub use findings::{Finding, findings};
-use prose::prose;
+pub(crate) use prose::prose;
 
 /// Lines of what a step found that are shown.
 const LINES: usize = 60;

@@ -10,7 +10,7 @@ const SCHEMES: [&str; 3] = ["https://", "http://", "mailto:"];
 
 /// HTML in it is text. A picture is its caption, for to load one would tell its server something; a link that does not
 /// lead to a page is its text.
-pub(super) fn prose(markdown: &str) -> Markup {
+pub(crate) fn prose(markdown: &str) -> Markup {
     let source = clean(markdown);
     let mut dead = false;
     let harmless = Parser::new_ext(&source, Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH)

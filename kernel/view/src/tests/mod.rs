@@ -6,6 +6,7 @@ mod charts;
 mod hostile;
 mod live;
 mod plan;
+mod report;
 mod space;
 mod support;
 mod tables;
