@@ -49,6 +49,9 @@ pub struct LoopStatus {
     pub problem: Option<String>,
     /// Why the last loop ended, when none runs.
     pub ended: Option<String>,
+    /// Where the report of that loop is, if one was written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report: Option<String>,
     /// What may end this one before its time, a sentence each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,

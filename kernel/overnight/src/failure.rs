@@ -21,6 +21,8 @@ pub(crate) enum ExitCode {
     Held = 5,
     /// Interrupted.
     Interrupted = 6,
+    /// A report cannot be checked in this clone.
+    Unchecked = 7,
 }
 
 /// A command that did not do what it was asked.
@@ -87,6 +89,7 @@ impl ExitCode {
             4 => Self::Baseline,
             5 => Self::Held,
             6 => Self::Interrupted,
+            7 => Self::Unchecked,
             _ => Self::Failed,
         }
     }

@@ -10,6 +10,7 @@ mod ask;
 mod exchange;
 mod look;
 mod plot;
+mod report;
 pub(crate) mod say;
 mod setup;
 
@@ -17,6 +18,7 @@ pub(crate) use ask::AskArgs;
 pub(crate) use exchange::{FsckArgs, GcArgs, ImportArgs, MergeArgs, ShareArgs};
 pub(crate) use look::{DiffArgs, ExperimentsArgs, OneArgs, Sort, SqlArgs};
 pub(crate) use plot::{PlotArgs, PlotKind};
+pub(crate) use report::{MorningArgs, ReportArgs, ReportForm, Since};
 pub(crate) use setup::{InstallArgs, LabArgs, NewArgs};
 
 /// What a terminal is given.
@@ -182,6 +184,10 @@ pub(crate) enum Command {
     Branch(BranchArgs),
     /// Draw a chart.
     Plot(PlotArgs),
+    /// Write a report of everything, for others to read; or check the figures of one.
+    Report(ReportArgs),
+    /// Tell what has happened since you last looked, and what needs you.
+    Morning(MorningArgs),
     /// Query experiments, runs, metrics and events.
     Sql(SqlArgs),
     /// Ask the research agent about the lab, or `--local` the standard questions.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use lab::Tag;
 use runner::{Begin, Client, Host, Paths, Variables};
 
+use crate::commands::report::Nightly;
 use crate::failure::{ExitCode, Failure};
 use crate::lookup::Commands;
 use crate::session::{Session, cache_home, private_folder};
@@ -54,6 +55,7 @@ pub(crate) fn host(session: Session, tag: Option<Tag>) -> Host {
     Host {
         variables: Variables(variables),
         prices: prices_file(),
+        reporter: Some(Arc::new(Nightly::new(session.clone()))),
         lookup: Arc::new(Commands::new(session).about(tag)),
     }
 }

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use lab::Tag;
+
 use crate::Variables;
 use crate::proposers::{Lookup, NoLookup};
 
@@ -13,13 +15,24 @@ pub struct Host {
     pub variables: Variables,
     /// What models may look up.
     pub lookup: Arc<dyn Lookup>,
+    /// What writes the report of a loop that has ended; without it none is written.
+    pub reporter: Option<Arc<dyn Reporter>>,
     /// Where the user's own table of prices is, or would be; see [`models::Prices`].
     pub prices: PathBuf,
+}
+
+/// Writes the report of a loop that has ended.
+pub trait Reporter: Send + Sync {
+    /// Writes it, from what the ledger says of a line of research, and says where it is. Called on a thread of its own.
+    ///
+    /// # Errors
+    /// Why there is none, in words for the log.
+    fn report(&self, tag: &Tag) -> Result<PathBuf, String>;
 }
 
 impl From<Variables> for Host {
     /// A host without look-ups or prices of its own.
     fn from(variables: Variables) -> Self {
-        Self { variables, lookup: Arc::new(NoLookup), prices: PathBuf::new() }
+        Self { variables, lookup: Arc::new(NoLookup), reporter: None, prices: PathBuf::new() }
     }
 }

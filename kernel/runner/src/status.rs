@@ -10,7 +10,7 @@ use crate::engine::{Engine, Live};
 use crate::executor::folder;
 use crate::history::{History, LoopSoFar, Trial};
 use crate::state::State;
-use crate::{Paths, RunnerError, journal};
+use crate::{Paths, RunnerError, journal, reports};
 
 impl Engine {
     /// What this runner is doing now.
@@ -77,6 +77,7 @@ impl Live {
             cost: counts.cost,
             problem: self.problem.clone().or_else(|| self.hook_problem.clone()),
             ended: self.ended.clone().filter(|_| current.is_none()),
+            report: self.report.clone().filter(|_| current.is_none()),
             warnings: current.map(|_| self.seen.warnings.clone()).unwrap_or_default(),
         };
         (status, running)
@@ -92,6 +93,7 @@ impl Live {
             }
             _ if running => LoopState::Running,
             None if self.is_idle() => LoopState::Idle,
+            None if self.reporting => LoopState::Stopping,
             // A program that is to be mended.
             Some(_) if self.problem.is_some() => LoopState::Paused,
             _ => LoopState::Proposing,
@@ -136,6 +138,12 @@ fn phase(state: State) -> &'static str {
 
 fn elapsed(since: Timestamp, now: Timestamp) -> Seconds {
     Seconds(now.duration_since(since).as_secs_f64().max(0.0))
+}
+
+/// Where the report of a loop is that has ended, if one was written.
+pub(crate) fn report(paths: &Paths, last: &LoopSoFar) -> Option<String> {
+    last.ended.as_ref()?;
+    reports::latest(paths, &last.tag, Some(last.since)).map(|path| path.display().to_string())
 }
 
 /// The line of research of the last loop, from its journal; `None` where none was ever started.
@@ -186,6 +194,7 @@ pub fn without_runner(paths: &Paths) -> Result<LoopStatus, RunnerError> {
             Some(reason) => last.failed.then(|| reason.clone()),
         }),
         ended: last.and_then(|last| last.ended.clone()),
+        report: last.and_then(|last| report(paths, last)),
         warnings: Vec::new(),
     })
 }

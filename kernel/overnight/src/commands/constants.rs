@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use frames::{Constant, Frames};
 use lab::{Experiment, Lab, Tag};
+use ledger::Ledger;
 use runner::proposers::search::{Language, Parameter, Search, constants};
 
 use crate::failure::Failure;
@@ -38,6 +39,12 @@ pub(super) fn lend(frames: &mut Frames, session: &Session, tag: &Tag) -> Result<
     }
     frames.lend(TABLE, frames::constants(&rows)?);
     Ok(())
+}
+
+/// The constants of one experiment's editable files.
+pub(super) fn of(ledger: &Ledger, lab: &Lab, experiment: &Experiment) -> Result<Vec<Constant>, Failure> {
+    let files = ledger.editable_files(&experiment.record.candidate, lab)?;
+    Ok(found(&files, experiment.record.number, &Space::new()))
 }
 
 fn space(files: &BTreeMap<String, Vec<u8>>, lab: &Lab) -> Space {

@@ -11,10 +11,12 @@ mod fsck;
 mod gc;
 mod look;
 pub(crate) mod loops;
+mod morning;
 mod person;
 pub(crate) mod plot;
 mod program;
 mod rehearse;
+pub(crate) mod report;
 mod say;
 mod space;
 mod watcher;
@@ -35,6 +37,8 @@ pub(crate) async fn run(command: Command, session: &Session, sink: &dyn Sink) ->
         Command::Ask(args) => ask::run(&args, session, sink).await,
         Command::Share(args) => exchange::share(args, session, sink).await,
         Command::Merge(args) => exchange::merge(args, session, sink).await,
+        Command::Report(args) => report::run(&args, session, sink).await,
+        Command::Morning(args) => morning::run(&args, session, sink).await,
         // The rest reads and writes files alone.
         command => tokio::task::block_in_place(|| local(&command, session, sink)),
     }
@@ -67,6 +71,8 @@ fn local(command: &Command, session: &Session, sink: &dyn Sink) -> Result<(), Fa
         | Command::Ask(_)
         | Command::Hypothesis(_)
         | Command::Plan(_)
+        | Command::Report(_)
+        | Command::Morning(_)
         | Command::Share(_)
         | Command::Merge(_) => Err(Failure::new("this command is not a local one")),
     }

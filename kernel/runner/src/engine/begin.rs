@@ -1,11 +1,13 @@
 //! Beginning a loop, and going on with one that was cut off.
 
+use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use lab::{AtBudget, CommitId, Event, EventId, Lab, Seconds, Tag};
 use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
 
 use super::draft::read_program;
 use super::live::Current;
@@ -20,6 +22,9 @@ use crate::proposers::{Limits, Means, searches};
 use crate::protocol::StartOptions;
 use crate::sandbox::{Facts, Ground, report};
 use crate::{RunnerError, machine, paths};
+
+/// How long the end of a loop waits for its report: others take a runner for dead that is silent for longer than minutes.
+const REPORT: Duration = Duration::from_secs(30);
 
 /// What a loop was told, in `loop.json`: what its event does not say.
 #[derive(Debug, Serialize, Deserialize)]
@@ -97,6 +102,7 @@ impl Engine {
                 failed: false,
             };
             self.write_lasting(&last.tag, "overnight", event).await?;
+            self.begin_report(&last.tag);
             self.live().interrupted = None;
         }
         self.begin(options).await
@@ -216,6 +222,7 @@ impl Engine {
         // What was carried on may have finished since the loop began to go on.
         let counts = live.interrupted.take().map_or(counts, |last| last.counts);
         live.ended = None;
+        live.report = None;
         live.problem = None;
         let slots = live.slots.len().max(options.slots as usize);
         live.slots.resize(slots, None);
@@ -292,14 +299,15 @@ impl Engine {
             return Ok(None);
         };
         // Gone first: where the disk is full even its end cannot be written, and it has ended all the same.
-        let current = self.live().current.take();
-        {
+        let current = {
             let mut live = self.live();
+            live.reporting = self.host.reporter.is_some();
             live.ended = Some(reason.to_owned());
             if cause == Cause::Failed || cause == Cause::Baseline {
                 live.problem.get_or_insert_with(|| reason.to_owned());
             }
-        }
+            live.current.take()
+        };
         self.give_up_queued(&tag);
         // With it ends what it may have kept running.
         let team = self.team.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -310,6 +318,7 @@ impl Engine {
         if let Err(error) = self.write_lasting(&tag, "overnight", event).await {
             tracing::error!(%error, "the loop's end could not be written");
         }
+        self.write_report(&tag).await;
         let counts = current.map(|current| current.counts).unwrap_or_default();
         Ok(Some(super::End {
             reason: reason.to_owned(),
@@ -317,6 +326,35 @@ impl Engine {
             experiments: counts.finished,
             kept: counts.kept,
         }))
+    }
+
+    /// Has the report written of a loop whose end is written down, and waits for it a while. What goes wrong there is no
+    /// matter of the loop's.
+    async fn write_report(&self, tag: &Tag) {
+        if let Some(written) = self.begin_report(tag) {
+            match tokio::time::timeout(REPORT, written).await {
+                Ok(Ok(Some(path))) => self.live().report = Some(path.display().to_string()),
+                Ok(_) => {}
+                Err(_) => tracing::warn!("the loop's report takes too long; it is not waited for"),
+            }
+        }
+        self.live().reporting = false;
+    }
+
+    /// Has that report written, on a thread that nothing waits for.
+    pub(super) fn begin_report(&self, tag: &Tag) -> Option<oneshot::Receiver<Option<PathBuf>>> {
+        let (reporter, tag) = (self.host.reporter.clone()?, tag.clone());
+        let (tell, written) = oneshot::channel();
+        let write = move || {
+            let told = reporter.report(&tag);
+            if let Err(error) = &told {
+                tracing::warn!(error, "the loop's report could not be written");
+            }
+            let _ = tell.send(told.ok());
+        };
+        let begun = std::thread::Builder::new().name("report".to_owned()).spawn(write);
+        begun.inspect_err(|error| tracing::warn!(%error, "the loop's report could not be begun")).ok()?;
+        Some(written)
     }
 
     /// Gives up what the loop had queued and not begun to run.

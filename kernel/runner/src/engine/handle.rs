@@ -198,6 +198,7 @@ impl Engine {
                 Event::LoopEnded { reason: reason.clone(), failed: false },
             )
             .await?;
+            self.begin_report(&last.tag);
             self.live().ended = Some(reason);
             return Ok(vec!["the loop that was cut off is ended".to_owned()]);
         }

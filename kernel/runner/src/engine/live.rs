@@ -53,6 +53,10 @@ pub(crate) struct Live {
     pub(crate) problem: Option<String>,
     /// Why the last loop ended.
     pub(crate) ended: Option<String>,
+    /// Whether the report of the loop that has just ended is being written.
+    pub(crate) reporting: bool,
+    /// Where that report is.
+    pub(crate) report: Option<String>,
     /// The lab's `setup`, while it runs, and since when.
     pub(crate) setup: Option<(String, Timestamp)>,
     /// The time that a run is meant to take.
@@ -122,6 +126,8 @@ impl Live {
             best: None,
             problem: None,
             ended: last.and_then(|last| last.ended.clone()),
+            reporting: false,
+            report: None,
             setup: None,
             budget: last.map_or(Seconds(0.0), |last| last.budget),
             seen: Seen::default(),
@@ -286,6 +292,7 @@ impl Live {
     /// Whether there is nothing to do.
     pub(crate) fn is_idle(&self) -> bool {
         self.current.is_none()
+            && !self.reporting
             && !self.queue.iter().any(|trial| self.may_go_on(trial))
             && self.slots.iter().all(Option::is_none)
             && self.desk.is_empty()

@@ -146,6 +146,8 @@ impl Engine {
         let (author, writer) = store.names().await?;
         let (journal, contents) = Journal::open(&paths.journal())?;
         let history = History::fold(&contents.entries);
+        let mut live = Live::new(&history, begin::last_told(paths));
+        live.report = history.last.as_ref().and_then(|last| crate::status::report(paths, last));
         let engine = Self {
             root,
             paths: paths.clone(),
@@ -156,7 +158,7 @@ impl Engine {
             author,
             writer,
             journal: Mutex::new(journal),
-            live: Mutex::new(Live::new(&history, begin::last_told(paths))),
+            live: Mutex::new(live),
             guard: OnceLock::new(),
             wake: Notify::new(),
             cancel: watch::Sender::new(false),

@@ -62,6 +62,7 @@ impl Engine {
             let tag = history.last.map(|last| last.tag).unwrap_or_default();
             let event = Event::LoopEnded { reason: "it was stopped".to_owned(), failed: false };
             self.write_lasting(&tag, "overnight", event).await?;
+            self.begin_report(&tag);
             let mut live = self.live();
             live.interrupted = None;
             live.ended = Some("it was stopped".to_owned());

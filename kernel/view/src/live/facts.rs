@@ -100,7 +100,11 @@ impl<'a> Facts<'a> {
             standing,
             decimals,
             problem: status.problem.as_deref().map(|problem| clip(&one_line(problem), 400)),
-            ended: status.ended.as_deref().filter(|_| idle).map(|reason| clip(&one_line(reason), 400)),
+            ended: status.ended.as_deref().filter(|_| idle).map(|reason| {
+                let report =
+                    status.report.as_deref().map(|path| format!("; the report is in {}", one_line(path)));
+                clip(&one_line(reason), 400) + &report.unwrap_or_default()
+            }),
             warnings: status.warnings.iter().map(|warning| clip(&one_line(warning), 400)).collect(),
         }
     }

@@ -42,6 +42,7 @@ pub(super) fn status() -> LoopStatus {
         cost: Cost { usd: 1.25, input_tokens: 120_000, output_tokens: 4000 },
         problem: None,
         ended: None,
+        report: None,
         warnings: Vec::new(),
     }
 }
