@@ -13,7 +13,7 @@ from pathlib import Path
 from playwright.sync_api import Locator, Page, expect, sync_playwright
 
 from labs import Lab
-from places import until
+from places import ROOT, until
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = [
@@ -27,16 +27,62 @@ SETTINGS = {
 }
 PATIENCE = 90_000  # milliseconds
 SCREENSHOTS = Path(__file__).resolve().parent / "screenshots"
+PICTURES = ROOT / "target/acceptance/pictures"
+
+# Each text of an element with the contrast of its colour to the ground below it (WCAG 2), where that is less than
+# `least`. Colours that let others through, and opacity, are laid over each other as the page does it.
+CONTRASTS = """
+(root, least) => {
+  const parse = text => {
+    const numbers = text.match(/[\\d.]+/g)?.map(Number) ?? [0, 0, 0, 0];
+    return text.startsWith("color(srgb")
+      ? [numbers[0] * 255, numbers[1] * 255, numbers[2] * 255, numbers[3] ?? 1]
+      : [numbers[0], numbers[1], numbers[2], numbers[3] ?? 1];
+  };
+  const over = (top, below, alpha) => below.map((value, i) => top[i] * alpha + value * (1 - alpha));
+  const light = colour => {
+    const [r, g, b] = colour.map(value => {
+      const share = value / 255;
+      return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+    });
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const found = [];
+  const walk = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
+  for (let node = walk.nextNode(); node; node = walk.nextNode()) {
+    const text = node.textContent.trim();
+    const box = node.parentElement.getBoundingClientRect();
+    if (!text || box.width === 0 || node.parentElement.closest(".vega-embed, style, script")) continue;
+    const chain = [];
+    for (let element = node.parentElement; element; element = element.parentElement) chain.unshift(element);
+    let ground = [255, 255, 255];
+    let opacity = 1;
+    for (const element of chain) {
+      const style = getComputedStyle(element);
+      opacity *= Number(style.opacity);
+      const colour = parse(style.backgroundColor);
+      ground = over(colour.slice(0, 3), ground, colour[3] * opacity);
+    }
+    const colour = parse(getComputedStyle(node.parentElement).color);
+    const ink = over(colour.slice(0, 3), ground, colour[3] * opacity);
+    const [one, other] = [light(ink), light(ground)];
+    const contrast = (Math.max(one, other) + 0.05) / (Math.min(one, other) + 0.05);
+    if (contrast < least) found.push(`${contrast.toFixed(2)}: ${text.slice(0, 60)}`);
+  }
+  return found;
+}
+"""
 
 
 @contextmanager
-def jupyterlab(lab: Lab, app: str = "jupyterlab") -> Iterator[str]:
+def jupyterlab(lab: Lab, app: str = "jupyterlab", dark: bool = False) -> Iterator[str]:
     """JupyterLab (or `notebook`) on the lab's folder with the kernel installed, and its address."""
     prefix = lab.place.path / "prefix"
     lab.overnight("install", "--prefix", str(prefix))
     runtime = Path(lab.place.env["JUPYTER_RUNTIME_DIR"])
     settings = lab.place.path / "home/settings"
-    for path, values in SETTINGS.items():
+    theme = {"apputils-extension/themes": {"theme": f"JupyterLab {'Dark' if dark else 'Light'}"}}
+    for path, values in (SETTINGS | theme).items():
         file = settings / "@jupyterlab" / f"{path}.jupyterlab-settings"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(values))
@@ -137,6 +183,17 @@ class Notebook:
         cell = self.cell(index)
         cell.evaluate("cell => cell.scrollIntoView({block: 'start'})")
         return cell
+
+    def illegible(self, index: int, least: float) -> list[str]:
+        """The texts of a cell's output whose contrast to what is behind them is less than that, as it is drawn."""
+        return self.cell(index).locator(".jp-OutputArea").first.evaluate(CONTRASTS, least)
+
+    def picture(self, index: int, name: str) -> Path:
+        """Takes a picture of one cell, and leaves it below `target`."""
+        PICTURES.mkdir(parents=True, exist_ok=True)
+        path = PICTURES / f"{name}.png"
+        self.show(index).screenshot(path=path)
+        return path
 
     def shot(self, name: str) -> Path:
         """Takes a picture of the page."""

@@ -69,6 +69,19 @@ pub enum Which {
     All,
 }
 
+/// What a run in progress has reported of one metric.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunningCurve {
+    /// The slot that the run has.
+    pub slot: u32,
+    /// The number of its experiment.
+    pub number: Option<u64>,
+    /// The metric: a loss, where there is one.
+    pub name: String,
+    /// Its values, by step.
+    pub points: Vec<(f64, f64)>,
+}
+
 /// The tables of one lab.
 #[derive(Debug)]
 pub struct Frames {
@@ -296,6 +309,17 @@ impl Frames {
             Some(run) => self.live_metrics(run),
             None => metrics::empty().map_err(making("metrics")),
         }
+    }
+
+    /// A curve of each run in progress, up to this moment, in the order of their slots.
+    pub fn curves_running(&mut self, tag: &Tag) -> Result<Vec<RunningCurve>, FramesError> {
+        let mut runs: Vec<LiveRun> = self.live(tag)?.into_iter().filter(|run| run.exit.is_none()).collect();
+        runs.sort_by_key(|run| run.slot);
+        let one = |run: &LiveRun| {
+            let (name, points) = curve(&self.live_metrics(run)?, None)?;
+            Ok(RunningCurve { slot: run.slot, number: run.number, name, points })
+        };
+        runs.iter().map(one).collect()
     }
 
     fn metrics_of(&mut self, tag: &Tag, number: u64, live: &[LiveRun]) -> Result<DataFrame, FramesError> {

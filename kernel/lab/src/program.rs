@@ -24,7 +24,7 @@ mod tests;
 use node::Field;
 
 /// Every setting that front matter can hold.
-pub(crate) const SETTINGS: [&str; 29] = [
+pub(crate) const SETTINGS: [&str; 30] = [
     "editable",
     "setup",
     "build",
@@ -48,6 +48,7 @@ pub(crate) const SETTINGS: [&str; 29] = [
     "ideas",
     "plateau",
     "hooks",
+    "alert",
     "sandbox",
     "network",
     "reads",
@@ -78,6 +79,7 @@ pub(crate) fn example(setting: &str) -> &'static str {
         "space" => "{RATE: 1e-4..1e-1 log}",
         "ideas" => "[try a longer warm-up]",
         "hooks" => "{after: ./notify.sh}",
+        "alert" => "https://chat.example.org/hooks/night",
         "sandbox" => "off",
         "network" => "true",
         "reads" => "[~/data/corpus]",
@@ -115,6 +117,7 @@ impl Default for Lab {
             ideas: Vec::new(),
             plateau: 0,
             hooks: BTreeMap::new(),
+            alert: None,
             sandbox: true,
             network: false,
             reads: Vec::new(),
@@ -175,6 +178,7 @@ impl Lab {
             "ideas" => self.ideas = field.texts("an idea or a list of ideas")?,
             "plateau" => self.plateau = field.count()?,
             "hooks" => self.hooks = field.named(&[("before", Hook::Before), ("after", Hook::After)])?,
+            "alert" => self.alert = Some(field.text()?),
             "crashes" => self.crashes = field.count()?,
             "repairs" => self.repairs = field.count()?,
             "ahead" => self.ahead = field.switch()?,

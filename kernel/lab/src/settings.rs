@@ -58,6 +58,8 @@ pub struct Lab {
     /// Commands to run before a candidate is made and after an experiment is recorded; what they print steers the next
     /// proposal.
     pub hooks: BTreeMap<Hook, String>,
+    /// What is told when something needs a person: a command, or the address of a webhook.
+    pub alert: Option<String>,
     /// Whether builds and runs are kept in a sandbox.
     pub sandbox: bool,
     /// Whether builds and runs may use the network.

@@ -47,11 +47,17 @@ pub struct LoopStatus {
     pub cost: Cost,
     /// What is wrong, or why the last loop ended early.
     pub problem: Option<String>,
+    /// What a person has to see to, a sentence each: what `alert` in the program was told, the oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alerts: Vec<String>,
     /// Why the last loop ended, when none runs.
     pub ended: Option<String>,
     /// Where the report of that loop is, if one was written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub report: Option<String>,
+    /// When it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Timestamp>,
     /// What may end this one before its time, a sentence each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
@@ -84,12 +90,18 @@ pub struct Best {
 }
 
 /// A candidate that is being made for a slot that will be free.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Ahead {
     /// The number of its experiment.
     pub experiment: u64,
     /// Time since it was begun.
     pub elapsed: Seconds,
+    /// What makes it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub proposer: String,
+    /// What that is doing, as what follows its name in a sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub doing: Option<String>,
 }
 
 /// A candidate that is made and waits for a slot.
@@ -114,6 +126,12 @@ pub struct SlotStatus {
     pub phase: String,
     /// What the candidate is expected to do.
     pub hypothesis: Option<String>,
+    /// What has made its candidate, or is making it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proposer: Option<String>,
+    /// What the proposer is doing, where it makes the candidate: what follows its name in a sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub doing: Option<String>,
     /// Time since the phase began.
     pub elapsed: Seconds,
     /// Time that a run is meant to take.

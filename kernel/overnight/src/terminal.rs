@@ -3,9 +3,16 @@
 use std::io::{IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};
 
+use terminal_size::{Height, Width, terminal_size_of};
 use view::Bundle;
+use view::text::{clip, columns};
 
 use crate::sink::Sink;
+
+/// Columns of a line where nobody says how many there are.
+const COLUMNS: usize = 100;
+/// No table is drawn wider than this.
+const WIDEST: usize = 160;
 
 /// Standard output as a [`Sink`].
 #[derive(Debug, Default)]
@@ -17,7 +24,8 @@ pub(crate) struct Terminal {
 /// What the last update drew.
 #[derive(Debug, Default)]
 struct Drawn {
-    lines: usize,
+    /// The columns of each line that it left on the screen.
+    lines: Vec<usize>,
     text: String,
 }
 
@@ -42,18 +50,36 @@ impl Sink for Terminal {
     }
 
     fn update(&self, _name: &str, bundle: Bundle) {
+        if self.json {
+            // What goes on is not part of the answer.
+            return;
+        }
         let text = bundle.text().trim_end_matches('\n').to_owned();
         let mut drawn = self.drawn.lock().unwrap_or_else(PoisonError::into_inner);
         if drawn.text == text {
             return;
         }
-        if std::io::stdout().is_terminal() {
-            let back = if drawn.lines > 0 { format!("\x1b[{}A\x1b[J", drawn.lines) } else { String::new() };
-            Self::write(&format!("{back}{text}\n"));
-        } else if let Some(line) = changed(&drawn.text, &text) {
-            Self::write(&format!("{line}\n"));
+        if !std::io::stdout().is_terminal() {
+            Self::write(&format!("{text}\n"));
+            *drawn = Drawn { lines: Vec::new(), text };
+            return;
         }
-        *drawn = Drawn { lines: text.lines().count(), text };
+        let (width, height) = size();
+        let lines = fitted(&text, width, height);
+        let back = match rows(&drawn.lines, width) {
+            0 => String::new(),
+            rows => format!("\x1b[{}A\r\x1b[J", rows.min(height.saturating_sub(1))),
+        };
+        Self::write(&format!("{back}{}\n", lines.join("\n")));
+        *drawn = Drawn { lines: lines.iter().map(|line| columns(line)).collect(), text };
+    }
+
+    fn redraws(&self) -> bool {
+        std::io::stdout().is_terminal()
+    }
+
+    fn width(&self) -> usize {
+        if self.redraws() { size().0.min(WIDEST) } else { COLUMNS }
     }
 
     fn grow(&self, _name: &str, bundle: Bundle) {
@@ -64,18 +90,42 @@ impl Sink for Terminal {
             // It begins anew.
             None => Self::write(&format!("\n\n{text}")),
         }
-        *drawn = Drawn { lines: 0, text };
+        *drawn = Drawn { lines: Vec::new(), text };
     }
 
     fn line(&self, text: &str) {
-        Self::write(&format!("{text}\n"));
+        if !self.json {
+            Self::write(&format!("{text}\n"));
+        }
     }
 }
 
-/// What a log has of an update: its first line, where that changed.
-fn changed<'a>(before: &str, now: &'a str) -> Option<&'a str> {
-    let first = now.lines().next()?;
-    (before.lines().next() != Some(first)).then_some(first)
+/// Columns and rows of the terminal.
+fn size() -> (usize, usize) {
+    match terminal_size_of(std::io::stdout()) {
+        Some((Width(width), Height(height))) if width > 0 && height > 0 => {
+            (usize::from(width), usize::from(height))
+        }
+        _ => (COLUMNS, 50),
+    }
+}
+
+/// The lines of a text that fit on a screen together, none of which wraps; what there is no room for is counted.
+fn fitted(text: &str, width: usize, height: usize) -> Vec<String> {
+    let mut lines: Vec<String> = text.lines().map(|line| clip(line, width)).collect();
+    // The cursor stands on a line of its own below.
+    let room = height.saturating_sub(1).max(1);
+    if lines.len() > room {
+        let more = lines.len() - room + 1;
+        lines.truncate(room - 1);
+        lines.push(clip(&format!("… {more} lines more: the terminal is too low"), width));
+    }
+    lines
+}
+
+/// How many rows lines of so many columns take on a screen that may be narrower than when they were drawn.
+fn rows(lines: &[usize], width: usize) -> usize {
+    lines.iter().map(|columns| columns.div_ceil(width.max(1)).max(1)).sum()
 }
 
 /// Prints a line.
@@ -87,4 +137,23 @@ pub(crate) fn say(line: &str) {
 #[allow(clippy::print_stderr, reason = "this is where the program talks")]
 pub(crate) fn complain(failure: &crate::failure::Failure) {
     eprintln!("error: {failure}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_drawn_fits_and_is_found_again() {
+        let text = "one\na line that is too long\nthree\nfour";
+        assert_eq!(fitted(text, 10, 9), ["one", "a line th…", "three", "four"]);
+        assert_eq!(
+            fitted(text, 40, 4).last().map(String::as_str),
+            Some("… 2 lines more: the terminal is too low")
+        );
+        assert_eq!(fitted(text, 10, 4).len(), 3);
+        // Twenty columns on a screen of ten take two rows, and an empty line takes one.
+        assert_eq!(rows(&[20, 0, 5], 10), 4);
+        assert_eq!(rows(&[], 10), 0);
+    }
 }

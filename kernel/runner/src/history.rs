@@ -193,6 +193,8 @@ pub struct LoopSoFar {
     pub stopping: Option<bool>,
     /// Why it ended.
     pub ended: Option<String>,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
     /// Whether it ended because something is broken.
     pub failed: bool,
     /// What it has done.
@@ -310,6 +312,7 @@ impl History {
                     paused: false,
                     stopping: None,
                     ended: None,
+                    ended_at: None,
                     failed: false,
                     counts: Counts::default(),
                 });
@@ -322,6 +325,7 @@ impl History {
                         Event::LoopStopping { now } => last.stopping = Some(*now),
                         Event::LoopEnded { reason, failed } => {
                             (last.ended, last.failed) = (Some(reason.clone()), *failed);
+                            last.ended_at = Some(entry.at);
                         }
                         _ => {}
                     }

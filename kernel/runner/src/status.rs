@@ -65,7 +65,12 @@ impl Live {
             best: self.best,
             slots,
             ahead: desk
-                .map(|trial| Ahead { experiment: trial.number, elapsed: elapsed(trial.since, now) })
+                .map(|trial| Ahead {
+                    experiment: trial.number,
+                    elapsed: elapsed(trial.since, now),
+                    proposer: trial.proposer.clone(),
+                    doing: Some(doing(&trial.proposer)),
+                })
                 .collect(),
             queued: (self.queue.iter().filter(|trial| trial.candidate.is_some()))
                 .map(|trial| Queued {
@@ -76,8 +81,10 @@ impl Live {
                 .collect(),
             cost: counts.cost,
             problem: self.problem.clone().or_else(|| self.hook_problem.clone()),
+            alerts: self.alerts.open.iter().map(|(_, text)| text.clone()).collect(),
             ended: self.ended.clone().filter(|_| current.is_none()),
             report: self.report.clone().filter(|_| current.is_none()),
+            ended_at: self.ended_at.filter(|_| current.is_none()),
             warnings: current.map(|_| self.seen.warnings.clone()).unwrap_or_default(),
         };
         (status, running)
@@ -107,6 +114,8 @@ impl Live {
             experiment: None,
             phase: if setup.is_some() { "setup" } else { "idle" }.to_owned(),
             hypothesis: setup.map(|(command, _)| command.clone()),
+            proposer: None,
+            doing: None,
             elapsed: setup.map_or(Seconds(0.0), |(_, since)| elapsed(*since, now)),
             budget: self.budget,
             last: BTreeMap::new(),
@@ -119,6 +128,8 @@ impl Live {
             experiment: Some(trial.number),
             phase: phase(trial.state).to_owned(),
             hypothesis: Some(trial.hypothesis.clone()).filter(|hypothesis| !hypothesis.is_empty()),
+            proposer: Some(trial.proposer.clone()).filter(|name| !name.is_empty()),
+            doing: trial.is_to_be_proposed().then(|| doing(&trial.proposer)),
             elapsed: elapsed(trial.since, now),
             budget: self.budget,
             last: BTreeMap::new(),
@@ -134,6 +145,17 @@ fn phase(state: State) -> &'static str {
         State::Ran => "judging",
         State::Judged | State::Recorded | State::Abandoned => "recording",
     }
+}
+
+/// What a proposer does while it makes a candidate: what follows its name in a sentence.
+fn doing(proposer: &str) -> String {
+    let words = match proposer.split_once(':') {
+        Some(("acp", _)) => "reads and edits in its own worktree",
+        Some(("command", _)) => "runs",
+        Some(_) => "is asked for a change",
+        None => "weighs what was tried",
+    };
+    words.to_owned()
 }
 
 fn elapsed(since: Timestamp, now: Timestamp) -> Seconds {
@@ -193,8 +215,10 @@ pub fn without_runner(paths: &Paths) -> Result<LoopStatus, RunnerError> {
             None => Some(cut_off(last)),
             Some(reason) => last.failed.then(|| reason.clone()),
         }),
+        alerts: Vec::new(),
         ended: last.and_then(|last| last.ended.clone()),
         report: last.and_then(|last| report(paths, last)),
+        ended_at: last.and_then(|last| last.ended_at),
         warnings: Vec::new(),
     })
 }

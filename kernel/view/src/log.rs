@@ -7,7 +7,7 @@ use crate::{
     bundle::HTML,
     number::{count, fixed},
     style,
-    text::{clean, clip},
+    text::{clean, clip, in_order},
 };
 
 /// Columns of one line beyond this are cut.
@@ -27,17 +27,21 @@ pub fn log(bytes: &[u8], limit: usize) -> Bundle {
     if lines.is_empty() {
         "The log is empty.".clone_into(&mut text);
     }
-    Bundle::new(text).with(HTML, fragment(bytes, limit).into_string())
+    Bundle::new(text).with(HTML, markup(&lines, cut.as_deref()).into_string())
 }
 
 /// The HTML form alone, for a page that holds more than a log.
 pub(crate) fn fragment(bytes: &[u8], limit: usize) -> Markup {
     let (lines, cut) = tail(bytes, limit);
+    markup(&lines, cut.as_deref())
+}
+
+fn markup(lines: &[String], cut: Option<&str>) -> Markup {
     html! {
         @if let Some(cut) = cut { div style=(style::MUTED) { "… " (cut) } }
         @if lines.is_empty() { div style=(style::MUTED) { "The log is empty." } }
         @else {
-            pre style="margin:2px 0;font-size:12px;line-height:1.4;white-space:pre;overflow-x:auto" { (lines.join("\n")) }
+            pre style="margin:2px 0;font-size:12px;line-height:1.4;white-space:pre;overflow-x:auto" dir="ltr" { (in_order(&lines.join("\n"))) }
         }
     }
 }

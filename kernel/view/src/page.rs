@@ -8,10 +8,12 @@ use crate::{
     Bundle, Metric,
     bundle::HTML,
     chart::Chart,
-    diff, log,
+    diff,
+    experiments::{memory, memory_mb},
+    log,
     number::{count, decimals, duration, fixed, percent_change, short, signed},
     style,
-    text::{clip, left, one_line, wrap},
+    text::{clip, left, one_line, outside, wrap},
 };
 
 /// Lines of the log's tail that a page shows.
@@ -92,13 +94,23 @@ fn facts(page: &Page) -> Vec<(&'static str, String)> {
             .collect();
         facts.push(("summary", summary.join(", ")));
     }
+    let memory = memory_mb(record).map(memory).filter(|_| !record.summary.is_empty());
+    facts.extend(memory.map(|memory| ("memory", format!("{memory} at most"))));
     let machine = &record.environment;
+    let named = |files: &std::collections::BTreeMap<String, String>| {
+        let short = |hash: &str| one_line(hash.get(..10).unwrap_or(hash));
+        let files: Vec<String> =
+            files.iter().map(|(path, hash)| format!("{} {}", one_line(path), short(hash))).collect();
+        files.join(", ")
+    };
+    let (locks, inputs) = (named(&machine.locks), named(&machine.inputs));
     let machine = [Some(&machine.host), Some(&machine.cpu), machine.gpu.as_ref(), machine.toolchain.as_ref()];
     let machine: Vec<String> =
         machine.into_iter().flatten().map(|part| one_line(part)).filter(|p| !p.is_empty()).collect();
     if !machine.is_empty() {
         facts.push(("machine", machine.join(", ")));
     }
+    facts.extend([("locks", locks), ("inputs", inputs)]);
     facts.extend(page.experiment.notes.iter().map(|note| ("note", one_line(note))));
     facts.retain(|(_, value)| !value.is_empty());
     facts
@@ -147,11 +159,7 @@ fn text(page: &Page, facts: &[(&'static str, String)]) -> String {
         lines.extend([String::new(), chart.text()]);
     }
     if let Some(unified) = page.diff {
-        lines.extend([
-            String::new(),
-            format!("diff ({})", diff::size(unified)),
-            diff::diff(unified).text().to_owned(),
-        ]);
+        lines.extend([String::new(), format!("diff ({})", diff::size(unified)), diff::plain(unified)]);
     }
     if let Some(bytes) = page.log {
         lines.extend([String::new(), "log".to_owned(), log::log(bytes, LOG_LINES).text().to_owned()]);
@@ -163,14 +171,14 @@ fn markup(page: &Page, facts: &[(&'static str, String)]) -> Markup {
     const HEAD: &str = "font-weight:600;margin:12px 0 4px 0";
     html! {
         div style="max-width:900px" {
-            div style="font-size:16px;font-weight:600;margin:2px 0 6px 0" { (title(page)) }
+            div style="font-size:16px;font-weight:600;margin:2px 0 6px 0" { (outside(&title(page))) }
             table style=(style::TABLE) { tbody {
                 @for (name, value) in facts {
                     tr {
                         td style=(format!("{};opacity:0.65", style::CELL)) { (name) }
                         td style="padding:3px 8px;text-align:left;vertical-align:top;white-space:normal" {
                             @if *name == "status" { (style::badge(page.experiment.record.status)) (value.strip_prefix(page.experiment.record.status.word()).unwrap_or(value)) }
-                            @else { (clip(value, 2000)) }
+                            @else { (outside(&clip(value, 2000))) }
                         }
                     }
                 }

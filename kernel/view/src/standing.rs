@@ -2,11 +2,15 @@
 
 use std::collections::HashMap;
 
-use lab::{Epoch, Experiment, Status};
+use lab::{CommitId, Epoch, Experiment, Status};
 
 /// Baselines, the best and counts of a list of experiments in the order of their numbers.
 pub(crate) struct Standing<'a> {
     baselines: HashMap<&'a Epoch, f64>,
+    /// The value of each candidate, by its commit and epoch.
+    values: HashMap<(&'a CommitId, &'a Epoch), f64>,
+    /// What is compared with the best: the epoch of the last baseline.
+    current: Option<&'a Epoch>,
     /// The best of what was kept in the current epoch: that of the last baseline.
     pub(crate) best: Option<&'a Experiment>,
 }
@@ -17,7 +21,26 @@ impl<'a> Standing<'a> {
         for (experiment, value) in valued(experiments).filter(|(experiment, _)| experiment.record.baseline) {
             baselines.entry(&experiment.record.epoch).or_insert(value);
         }
-        Self { baselines, best: lab::experiment::best(experiments) }
+        let values =
+            valued(experiments).map(|(e, value)| ((&e.record.candidate, &e.record.epoch), value)).collect();
+        let baseline =
+            experiments.iter().rfind(|experiment| experiment.record.baseline).or(experiments.last());
+        let current = baseline.map(|experiment| &experiment.record.epoch);
+        Self { baselines, values, current, best: lab::experiment::best(experiments) }
+    }
+
+    /// Whether the experiment's value can be compared with the best.
+    pub(crate) fn is_current(&self, experiment: &Experiment) -> bool {
+        self.current == Some(&experiment.record.epoch)
+    }
+
+    /// The experiment's value minus its parent's; minus that of the best that it was compared with, where the parent's is
+    /// not known.
+    pub(crate) fn to_parent(&self, experiment: &Experiment) -> Option<f64> {
+        let record = &experiment.record;
+        let parent = record.parent.as_ref().and_then(|parent| self.values.get(&(parent, &record.epoch)));
+        let delta = parent.and_then(|parent| Some(record.value? - parent)).or(record.delta);
+        delta.filter(|delta| delta.is_finite() && !record.baseline)
     }
 
     /// The value of the baseline that an experiment is to be compared with.

@@ -57,11 +57,32 @@ pub(crate) fn status_letter(status: Status) -> &'static str {
 pub(crate) fn badge(status: Status) -> maud::Markup {
     maud::html! {
         span style=(format!(
-            "display:inline-block;width:16px;border-radius:3px;background-color:{};color:#ffffff;\
-             text-align:center;font-weight:600;font-size:11px;line-height:16px", status_colour(status)
+            "display:inline-block;width:16px;border-radius:3px;background-color:{};color:{};\
+             text-align:center;font-weight:600;font-size:11px;line-height:16px",
+            status_colour(status), ink(status_colour(status))
         )) { (status_letter(status)) }
         " " (status.word())
     }
+}
+
+/// White or black, whichever can be read on a colour: white only where its contrast is 4.5 to 1 or more.
+pub(crate) fn ink(colour: &str) -> &'static str {
+    if contrast(colour, "#ffffff") >= 4.5 { "#ffffff" } else { "#111111" }
+}
+
+/// The contrast of two colours as the WCAG counts it: 1 to 21.
+fn contrast(one: &str, other: &str) -> f64 {
+    let (one, other) = (luminance(one), luminance(other));
+    (one.max(other) + 0.05) / (one.min(other) + 0.05)
+}
+
+fn luminance(colour: &str) -> f64 {
+    let part = |at: usize| {
+        let byte = colour.get(at..at + 2).and_then(|digits| u8::from_str_radix(digits, 16).ok()).unwrap_or(0);
+        let share = f64::from(byte) / 255.0;
+        if share <= 0.04045 { share / 12.92 } else { ((share + 0.055) / 1.055).powf(2.4) }
+    };
+    0.2126 * part(1) + 0.7152 * part(3) + 0.0722 * part(5)
 }
 
 /// A box with a coloured edge.
@@ -104,6 +125,16 @@ pub(crate) const MUTED: &str = "opacity:0.65";
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn letters_can_be_read_on_every_colour() {
+        for status in Status::ALL {
+            let colour = status_colour(status);
+            assert!(contrast(colour, ink(colour)) >= 4.5, "{status}");
+        }
+        assert_eq!((ink(ORANGE), ink(BLUE)), ("#111111", "#ffffff"));
+        assert!((contrast("#ffffff", "#000000") - 21.0).abs() < 0.01);
+    }
 
     #[test]
     fn bars_fill() {

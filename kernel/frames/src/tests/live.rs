@@ -6,14 +6,41 @@ use super::support::{Lab, id, row};
 use crate::{Which, metrics_json, rows_json};
 
 fn begin(lab: &Lab, number: u64) -> RunId {
+    begin_in(lab, number, 0)
+}
+
+fn begin_in(lab: &Lab, number: u64, slot: u32) -> RunId {
     let run = RunId(Uuid::from_u128(u128::from(number) + 77));
     let proposer = "search".to_owned();
     lab.journal(10, Event::Proposing { experiment: id(number), number, slot: 0, proposer, parent: None });
     lab.journal(
         11,
-        Event::RunStarted { experiment: id(number), run, slot: 0, seed: 42, budget: Seconds(300.0) },
+        Event::RunStarted { experiment: id(number), run, slot, seed: 42, budget: Seconds(300.0) },
     );
     run
+}
+
+#[test]
+fn each_run_in_progress_has_its_own_curve() {
+    let lab = Lab::new();
+    lab.append(|_| ());
+    for (number, slot, loss) in [(2, 1, 9.0), (1, 0, 5.0)] {
+        let path = lab.run_folder(begin_in(&lab, number, slot)).join("metrics.jsonl");
+        for step in 0..2 {
+            Lab::line(&path, &serde_json::to_string(&row(step, loss - step as f64)).unwrap());
+        }
+    }
+    let mut frames = lab.frames();
+    let curves = frames.curves_running(&lab.tag).unwrap();
+    let seen: Vec<_> =
+        curves.iter().map(|it| (it.slot, it.number, it.name.as_str(), it.points.clone())).collect();
+    assert_eq!(
+        seen,
+        [
+            (0, Some(1), "loss", vec![(0.0, 5.0), (1.0, 4.0)]),
+            (1, Some(2), "loss", vec![(0.0, 9.0), (1.0, 8.0)])
+        ]
+    );
 }
 
 #[test]

@@ -16,6 +16,7 @@ struct Check<'a> {
 impl Check<'_> {
     fn all(&self) -> Result<(), LabError> {
         self.texts()?;
+        self.alert()?;
         self.times()?;
         self.paths("editable", &self.lab.editable)?;
         self.paths("inputs", &self.lab.inputs)?;
@@ -68,6 +69,18 @@ impl Check<'_> {
         }
         if lab.crashes == 0 {
             self.wrong("crashes", "would end the loop before it begins", "write 1 or more")?;
+        }
+        Ok(())
+    }
+
+    fn alert(&self) -> Result<(), LabError> {
+        let Some(alert) = &self.lab.alert else { return Ok(()) };
+        if alert.is_empty() {
+            self.wrong("alert", "is empty", "write a command or an https address, or leave the setting out")?;
+        }
+        // What is wrong with a lab is nobody else's business.
+        if alert.starts_with("http://") && !is_here(alert) {
+            self.wrong("alert", "is sent unencrypted", "write an address that begins with https://")?;
         }
         Ok(())
     }
@@ -197,6 +210,14 @@ impl Check<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether an address is this machine's own.
+fn is_here(address: &str) -> bool {
+    let host = address.trim_start_matches("http://").split(['/', '?', '#']).next().unwrap_or_default();
+    let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
+    // A name before the host, as in `localhost:80@example.org`, would stand in its place.
+    !address.contains('@') && matches!(host, "localhost" | "127.0.0.1" | "[::1]")
 }
 
 fn is_variable(name: &str) -> bool {

@@ -37,7 +37,7 @@ fn every_setting() {
          inputs: data/\ncaches:\n  - target/\n  - .venv\nseed_env: SEED\ncrashes: 3\nrepairs: 1\nahead: false\n\
          agent_session: kept\nagent_timeout: 5m\n\
          space: {RATE: 1e-4..1e-1 log, DEPTH: [4, 6], SEED_2: fixed}\nideas: [a longer warm-up, no dropout]\n\
-         plateau: 30\nhooks: {before: ./look, after: ./notify.sh 7}\nsandbox: on\nnetwork: true\nreads: [/data, ~/corpus]\n\
+         plateau: 30\nhooks: {before: ./look, after: ./notify.sh 7}\nalert: ./call.sh\nsandbox: on\nnetwork: true\nreads: [/data, ~/corpus]\n\
          writes: out/\nenv: [NCCL_DEBUG]\nlimits: {memory: 32GB, processes: 64, disk: 1.5TB}",
     )
     .unwrap();
@@ -67,6 +67,7 @@ fn every_setting() {
         ideas: vec!["a longer warm-up".to_owned(), "no dropout".to_owned()],
         plateau: 30,
         hooks: [(Hook::Before, "./look".to_owned()), (Hook::After, "./notify.sh 7".to_owned())].into(),
+        alert: Some("./call.sh".to_owned()),
         sandbox: true,
         network: true,
         reads: vec!["/data".to_owned(), "~/corpus".to_owned()],
@@ -114,7 +115,7 @@ fn an_unknown_setting_names_the_nearest() {
     assert!(message("time-out: 5m").contains("did you mean `timeout`?"));
     insta::assert_snapshot!(message("colour: red"), @r"
     program.md, line 2: `colour` is not a setting
-    the settings are editable, setup, build, run, metric, direction, unit, budget, timeout, build_timeout, at_budget, inputs, caches, seed_env, crashes, repairs, ahead, agent_session, agent_timeout, space, ideas, plateau, hooks, sandbox, network, reads, writes, env, limits
+    the settings are editable, setup, build, run, metric, direction, unit, budget, timeout, build_timeout, at_budget, inputs, caches, seed_env, crashes, repairs, ahead, agent_session, agent_timeout, space, ideas, plateau, hooks, alert, sandbox, network, reads, writes, env, limits
     ");
 }
 

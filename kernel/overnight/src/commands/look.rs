@@ -53,15 +53,7 @@ impl Shelf {
 
     /// The metric as the newest experiment has it, else as the program says.
     pub(super) fn metric(&self, session: &Session) -> Result<Metric, Failure> {
-        let program = session.lab(self.ledger());
-        let unit = program.as_ref().ok().and_then(|lab| lab.unit.clone());
-        match self.experiments.last() {
-            Some(last) => Ok(Metric { unit, ..Metric::of(last) }),
-            None => {
-                let lab = program?;
-                Ok(Metric { name: lab.metric.to_string(), direction: lab.direction, unit })
-            }
-        }
+        metric_of(self.experiments.last(), session, self.ledger())
     }
 
     /// What an experiment changed: against its parent, or against the commit before a baseline's.
@@ -84,21 +76,56 @@ impl Shelf {
     }
 }
 
+/// The metric as the newest experiment has it, with the program's unit; where there is none, as the program says.
+pub(super) fn metric_of(
+    newest: Option<&Experiment>,
+    session: &Session,
+    ledger: &Ledger,
+) -> Result<Metric, Failure> {
+    let program = session.lab(ledger);
+    match newest {
+        Some(newest) => {
+            // Another metric may have had another unit.
+            let its = |lab: &lab::Lab| lab.metric == newest.record.metric;
+            let unit = program.ok().filter(its).and_then(|lab| lab.unit);
+            Ok(Metric { unit, ..Metric::of(newest) })
+        }
+        None => Ok(Metric::from(&program?)),
+    }
+}
+
 pub(super) fn experiments(args: &ExperimentsArgs, session: &Session, sink: &dyn Sink) -> Result<(), Failure> {
     let shelf = Shelf::open(session, &args.tag)?;
     let metric = shelf.metric(session)?;
     let mut options = view::Options::new(metric.clone());
-    options.statuses = args.status.into_iter().collect();
+    options.statuses.clone_from(&args.status);
+    options.proposer.clone_from(&args.proposer);
+    options.text.clone_from(&args.text);
+    options.reverse = args.reverse;
     options.top = args.top;
-    options.limit = options.limit.max(args.top.unwrap_or(0));
+    options.limit =
+        if args.page.is_some() { args.rows } else { args.rows.max(args.top.unwrap_or(0) as u64) } as usize;
+    options.page = args.page.map(|page| page as usize);
+    options.width = sink.width();
     options.own = Some(shelf.own.clone());
     options.sort = match args.sort {
         Sort::Number if args.top.is_some() => view::Sort::Value,
         Sort::Number => view::Sort::Number,
         Sort::Value => view::Sort::Value,
-        Sort::Newest => view::Sort::Newest,
+        Sort::Delta => view::Sort::Delta,
         Sort::Seconds => view::Sort::Seconds,
+        Sort::Cost => view::Sort::Cost,
+        Sort::Memory => view::Sort::Memory,
+        Sort::Newest => view::Sort::Newest,
     };
+    if !session.json {
+        for experiment in view::shown(&shelf.experiments, &options) {
+            // One spoilt file must not take the table away.
+            let points = shelf.curve(experiment, None).map(|(_, points)| points).unwrap_or_default();
+            let loss = points.into_iter().map(|(_, value)| value).collect();
+            options.losses.insert(experiment.record.id, loss);
+        }
+    }
     let shown = view::experiments(&shelf.experiments, &options);
     sink.show(if session.json {
         let root = shelf.ledger().root().display().to_string();
@@ -129,10 +156,9 @@ pub(super) fn experiment(
     let experiment = shelf.find(which)?;
     let metric = shelf.metric(session)?;
     let diff = shelf.change(experiment)?;
-    let (name, points) = shelf.curve(experiment, None)?;
+    let curves = beside_parent(&shelf, experiment)?;
     let json = serde_json::to_value(experiment).map_err(|error| Failure::new(error.to_string()))?;
     let log = shelf.ledger().log(&shelf.tag, experiment.record.id)?;
-    let label = format!("experiment {}", shelf.label(experiment));
     let baseline = shelf.experiments.iter().find(|other| {
         let same =
             other.record.epoch == experiment.record.epoch && other.record.writer == experiment.record.writer;
@@ -144,12 +170,30 @@ pub(super) fn experiment(
         metric: &metric,
         baseline: baseline.and_then(|baseline| baseline.record.value),
         diff: (!diff.is_empty()).then_some(&diff),
-        curve: (!points.is_empty()).then(|| view::chart::curves(vec![(label, points)], "step", &name)),
+        curve: curves,
         log: Some(&log),
         zone: jiff::tz::TimeZone::system(),
     });
     sink.show(shown.with(view::bundle::JSON, json!({"schema": lab::SCHEMA, "experiment": json})));
     Ok(())
+}
+
+/// The curve of an experiment beside that of the one that it builds on; none where it has reported nothing.
+fn beside_parent(shelf: &Shelf, experiment: &Experiment) -> Result<Option<view::chart::Chart>, Failure> {
+    let (name, points) = shelf.curve(experiment, None)?;
+    if points.is_empty() {
+        return Ok(None);
+    }
+    let mut curves = vec![(format!("experiment {}", shelf.label(experiment)), points)];
+    let record = &experiment.record;
+    let parent = shelf.experiments.iter().rfind(|other| {
+        Some(&other.record.candidate) == record.parent.as_ref() && other.record.id != record.id
+    });
+    if let Some(parent) = parent {
+        let (_, points) = shelf.curve(parent, Some(&name))?;
+        curves.extend((!points.is_empty()).then(|| (format!("parent {}", shelf.label(parent)), points)));
+    }
+    Ok(Some(view::chart::curves(curves, "step", &name)))
 }
 
 pub(super) fn metrics(args: &OneArgs, session: &Session, sink: &dyn Sink) -> Result<(), Failure> {

@@ -17,6 +17,8 @@ use crate::sink::Sink;
 
 /// How often a watch looks whether something has changed.
 const TICK: Duration = Duration::from_millis(300);
+/// How long it waits at most where it cannot look.
+const LONGEST: Duration = Duration::from_secs(30);
 
 /// Every `loop` command but `start`.
 pub(super) async fn run(command: LoopCommand, session: &Session, sink: &dyn Sink) -> Result<(), Failure> {
@@ -27,7 +29,8 @@ pub(super) async fn run(command: LoopCommand, session: &Session, sink: &dyn Sink
             let mut watcher = Watcher::open(session)?;
             let status = watcher.status().await?;
             let json = serde_json::to_value(&status).map_err(|error| Failure::new(error.to_string()))?;
-            sink.show(watcher.draw(&status)?.with(view::bundle::JSON, json));
+            let drawn = tokio::task::block_in_place(|| watcher.draw(&status, sink.width()))?;
+            sink.show(drawn.with(view::bundle::JSON, json));
             Ok(())
         }
         LoopCommand::Watch | LoopCommand::Wait => {
@@ -58,7 +61,7 @@ pub(super) async fn run(command: LoopCommand, session: &Session, sink: &dyn Sink
 }
 
 /// Starts a loop, or finds the one that runs.
-pub(super) async fn start(args: &StartArgs, session: &Session, sink: &dyn Sink) -> Result<(), Failure> {
+pub(crate) async fn start(args: &StartArgs, session: &Session, sink: &dyn Sink) -> Result<(), Failure> {
     let mut watcher = Watcher::open(session)?;
     let lab = session.lab(watcher.ledger())?;
     let options = StartOptions {
@@ -126,20 +129,57 @@ fn started(options: &StartOptions, lab: &lab::Lab, notes: &[String]) -> Bundle {
 pub(crate) async fn glance(session: &Session) -> Result<Bundle, Failure> {
     let mut watcher = Watcher::open(session)?;
     let status = watcher.status().await?;
-    watcher.draw(&status)
+    tokio::task::block_in_place(|| watcher.draw(&status, 100))
 }
 
 /// Keeps the live view up to date until the loop ends, and returns its last status.
 pub(crate) async fn watch(session: &Session, sink: &dyn Sink) -> Result<LoopStatus, Failure> {
     let mut watcher = Watcher::open(session)?;
+    let (mut pause, mut looked) = (TICK, false);
     loop {
-        let status = watcher.status().await?;
-        sink.update("live", tokio::task::block_in_place(|| watcher.draw(&status))?);
-        if status.state == LoopState::Idle {
-            return Ok(status);
+        match look(&mut watcher, sink).await {
+            Ok(status) if status.state == LoopState::Idle => {
+                if !sink.redraws() {
+                    // A log has the whole of it once, at its end.
+                    sink.update("live", tokio::task::block_in_place(|| watcher.draw(&status, sink.width()))?);
+                }
+                return Ok(status);
+            }
+            Ok(_) => (pause, looked) = (TICK, true),
+            Err(failure) if !looked => return Err(failure),
+            // A file server that is away, or a repository that is being repacked, is no reason to see nothing in the
+            // morning.
+            Err(failure) => {
+                pause = (pause * 2).min(LONGEST);
+                tracing::debug!(%failure, "cannot look at the loop");
+                if let Some(view) = watcher.troubled(&failure, sink.width()).filter(|_| sink.redraws()) {
+                    sink.update("live", view);
+                }
+            }
         }
-        tokio::time::sleep(TICK).await;
+        tokio::time::sleep(pause).await;
     }
+}
+
+/// Shows what is new, and returns the status.
+async fn look(watcher: &mut Watcher, sink: &dyn Sink) -> Result<LoopStatus, Failure> {
+    let status = watcher.status().await?;
+    tokio::task::block_in_place(|| show(watcher, &status, sink))?;
+    Ok(status)
+}
+
+/// Shows what is new of the live view: in its place, or as lines of a log.
+pub(super) fn show(watcher: &mut Watcher, status: &LoopStatus, sink: &dyn Sink) -> Result<(), Failure> {
+    if sink.redraws() {
+        if let Some(view) = watcher.changed(status, sink.width())? {
+            sink.update("live", view);
+        }
+    } else {
+        for line in watcher.news(status)? {
+            sink.line(&line);
+        }
+    }
+    Ok(())
 }
 
 /// A loop that ended because something is broken is a failure of who waited for it.

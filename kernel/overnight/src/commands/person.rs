@@ -7,8 +7,8 @@ use ledger::{Edit, Ledger};
 use runner::proposers::search::{Language, constants};
 use runner::{Request, Response, StartOptions};
 
-use super::look;
 use super::watcher::Watcher;
+use super::{look, loops};
 use crate::failure::{ExitCode, Failure};
 use crate::grammar::{RunArgs, TagArgs, Which};
 use crate::session::{self, Session};
@@ -53,7 +53,7 @@ pub(super) async fn run(args: &RunArgs, session: &Session, sink: &dyn Sink) -> R
             return Err(Failure::new(format!("experiment {number} was not recorded: {why}"))
                 .hint("`loop resume` goes on where it stopped"));
         }
-        sink.update("live", tokio::task::block_in_place(|| watcher.draw(&status))?);
+        tokio::task::block_in_place(|| loops::show(&mut watcher, &status, sink))?;
         tokio::time::sleep(TICK).await;
     }
     let tag = TagArgs { tag: Some(tag) };

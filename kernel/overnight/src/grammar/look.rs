@@ -8,15 +8,31 @@ use super::{TagArgs, Which, statuses};
 /// `experiments`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ExperimentsArgs {
-    /// Only those with this status.
-    #[arg(long, value_parser = statuses())]
-    pub(crate) status: Option<Status>,
-    /// The order of the rows.
+    /// Only those with this status, or with one of several: `--status keep,suspect`.
+    #[arg(long, value_parser = statuses(), value_delimiter = ',')]
+    pub(crate) status: Vec<Status>,
+    /// Only those of a proposer whose name has this in it.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) proposer: Option<String>,
+    /// Only those that have this in their hypothesis, reason or notes.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) text: Option<String>,
+    /// The order of the rows; what has nothing of the kind comes last.
     #[arg(long, value_enum, default_value_t = Sort::Number)]
     pub(crate) sort: Sort,
-    /// Only the best N.
+    /// Turn the order round.
+    #[arg(long)]
+    pub(crate) reverse: bool,
+    /// Only the N best. What is invalid, suspect, discarded by hand or of another epoch has no rank, unless `--status`
+    /// asks for it.
     #[arg(long, value_name = "N")]
     pub(crate) top: Option<usize>,
+    /// Rows to show at once.
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) rows: u64,
+    /// Which page of so many rows to show; without it the last rows, or with another order the first.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) page: Option<u64>,
     #[command(flatten)]
     pub(crate) tag: TagArgs,
 }
@@ -26,12 +42,18 @@ pub(crate) struct ExperimentsArgs {
 pub(crate) enum Sort {
     /// In the order in which they were tried.
     Number,
-    /// Best first.
+    /// Best first, of those whose value counts (see `--top`).
     Value,
-    /// Newest first.
-    Newest,
+    /// The greatest gain on its parent first.
+    Delta,
     /// Longest first.
     Seconds,
+    /// Dearest first.
+    Cost,
+    /// By peak memory, the most first.
+    Memory,
+    /// Newest first.
+    Newest,
 }
 
 /// One experiment.

@@ -8,6 +8,7 @@ mod rust;
 mod shelf;
 mod shell;
 mod surroundings;
+mod watching;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -26,13 +27,14 @@ use serde_json::json;
 use crate::commands::{self, ask::Memory};
 use crate::env;
 use crate::failure::{ExitCode, Failure};
-use crate::grammar::{Command, LoopCommand, Magic, MagicCommand};
+use crate::grammar::{Command, LoopCommand, Magic, MagicCommand, StartArgs};
 use crate::session::{Session, Shared};
 use crate::sink::Sink;
 use cell::Part;
 use notebook::Notebook;
 use shelf::Shelf;
 use surroundings::Surroundings;
+use watching::Watching;
 
 /// The state of one kernel: what surrounds its cells, and the worker of its Rust cells.
 pub(crate) struct Overnight {
@@ -42,6 +44,8 @@ pub(crate) struct Overnight {
     tables: Shared,
     /// What was asked before.
     memory: Memory,
+    /// The live views.
+    watching: Watching,
 }
 
 /// How a part of a cell ended: what the client is asked to do, most often nothing.
@@ -58,6 +62,7 @@ impl Overnight {
             shelf,
             tables: Shared::default(),
             memory: Memory::default(),
+            watching: Watching::default(),
         })
     }
 
@@ -208,14 +213,11 @@ impl Overnight {
             MagicCommand::Time { .. } => return Err(needs_cell("time")),
             MagicCommand::Writefile(_) => return Err(needs_cell("writefile")),
             // It goes on updating its output when the cell is long done.
-            MagicCommand::Shared(Command::Loop(LoopCommand::Watch)) => {
-                let first = commands::loops::glance(&session).await?;
-                sink.update("live", first);
-                tokio::spawn(async move {
-                    if let Err(failure) = commands::loops::watch(&session, &sink).await {
-                        sink.line(&failure.to_string());
-                    }
-                });
+            MagicCommand::Shared(Command::Loop(LoopCommand::Watch)) => self.watch(session, sink).await?,
+            MagicCommand::Shared(Command::Loop(LoopCommand::Start(args))) if !args.wait && !magic.json => {
+                let args = StartArgs { watch: false, ..args };
+                commands::loops::start(&args, &session, &sink).await?;
+                self.watch(session, sink).await?;
             }
             MagicCommand::Shared(command) => {
                 commands::run(command, &session, &sink).await?;
@@ -223,6 +225,14 @@ impl Overnight {
             }
         }
         Ok(Vec::new())
+    }
+
+    /// Shows the live view, and keeps it up to date after the cell.
+    async fn watch(&self, session: Session, sink: Notebook) -> Result<(), Failure> {
+        let state = session.ledger()?.state_dir().to_owned();
+        sink.update("live", commands::loops::glance(&session).await?);
+        self.watching.join(state, session, sink);
+        Ok(())
     }
 
     fn lab(&self, path: Option<PathBuf>, sink: &Notebook) -> Result<(), Failure> {

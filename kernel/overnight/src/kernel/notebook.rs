@@ -1,6 +1,8 @@
 //! Answers in a notebook cell.
 
 use std::collections::HashMap;
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash, Hasher};
 use std::sync::{Mutex, PoisonError};
 
 use jupyter::{DisplayId, Io, Payload};
@@ -12,7 +14,8 @@ use crate::sink::Sink;
 pub(crate) struct Notebook {
     io: Io,
     json: bool,
-    displays: Mutex<HashMap<String, DisplayId>>,
+    /// The display of each name, and a hash of what it shows.
+    displays: Mutex<HashMap<String, (DisplayId, u64)>>,
     /// The cell that is to stand below.
     proposed: Mutex<Option<String>>,
 }
@@ -49,12 +52,18 @@ impl Sink for Notebook {
     fn update(&self, name: &str, bundle: Bundle) {
         let mime = self.mime(bundle);
         let mut displays = self.displays.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(id) = displays.get(name) {
-            self.io.update_display(id, mime);
-        } else {
-            let id = DisplayId::new();
-            self.io.display(mime, Some(&id));
-            displays.insert(name.to_owned(), id);
+        let now = hash(&mime);
+        match displays.get_mut(name) {
+            Some((_, shown)) if *shown == now => {}
+            Some((id, shown)) => {
+                self.io.update_display(id, mime);
+                *shown = now;
+            }
+            None => {
+                let id = DisplayId::new();
+                self.io.display(mime, Some(&id));
+                displays.insert(name.to_owned(), (id, now));
+            }
         }
     }
 
@@ -65,4 +74,17 @@ impl Sink for Notebook {
     fn line(&self, text: &str) {
         self.io.stdout(&format!("{text}\n"));
     }
+}
+
+/// Tells apart what a display shows now from what it is to show.
+fn hash(mime: &jupyter::MimeBundle) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    for (name, value) in mime {
+        name.hash(&mut hasher);
+        match value.as_str() {
+            Some(text) => text.hash(&mut hasher),
+            None => value.to_string().hash(&mut hasher),
+        }
+    }
+    hasher.finish()
 }

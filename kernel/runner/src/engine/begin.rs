@@ -223,6 +223,7 @@ impl Engine {
         let counts = live.interrupted.take().map_or(counts, |last| last.counts);
         live.ended = None;
         live.report = None;
+        live.alerts.forget();
         live.problem = None;
         let slots = live.slots.len().max(options.slots as usize);
         live.slots.resize(slots, None);
@@ -302,7 +303,7 @@ impl Engine {
         let current = {
             let mut live = self.live();
             live.reporting = self.host.reporter.is_some();
-            live.ended = Some(reason.to_owned());
+            live.end(reason.to_owned());
             if cause == Cause::Failed || cause == Cause::Baseline {
                 live.problem.get_or_insert_with(|| reason.to_owned());
             }

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use lab::{CommitId, Event, Tag};
 
+use super::alerts::Alert;
 use super::{Cause, Engine};
 use crate::RunnerError;
 use crate::history::{HUMAN, Trial};
@@ -128,7 +129,12 @@ impl Engine {
         if let Some(current) = &mut live.current {
             current.paused = true;
         }
-        live.problem = reason.map(|reason| format!("paused: {reason}")).or(live.problem.take());
+        let problem = reason.map(|reason| format!("paused: {reason}"));
+        live.problem = problem.clone().or(live.problem.take());
+        drop(live);
+        if let Some(problem) = problem {
+            self.alert(Alert::Paused, &problem);
+        }
         Ok(())
     }
 
@@ -146,6 +152,7 @@ impl Engine {
             return Err(RunnerError::Refused("the loop is being stopped at once; start another".to_owned()));
         }
         self.write_lasting(&tag, &self.author, Event::LoopResumed).await?;
+        self.live().alerts.forget();
         if let Some(current) = &mut self.live().current {
             current.paused = false;
             (current.nothing, current.resting) = (0, false);
@@ -199,7 +206,7 @@ impl Engine {
             )
             .await?;
             self.begin_report(&last.tag);
-            self.live().ended = Some(reason);
+            self.live().end(reason);
             return Ok(vec!["the loop that was cut off is ended".to_owned()]);
         }
         if now && busy {

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use lab::status::Best;
 use lab::{CommitId, ExperimentId, Seconds, Status, Tag};
 
+use super::alerts::Alerts;
 use super::outlive::Seen;
 use super::trouble::Trouble;
 use super::{Cause, End, Place};
@@ -51,12 +52,16 @@ pub(crate) struct Live {
     pub(crate) best: Option<Best>,
     /// What is wrong.
     pub(crate) problem: Option<String>,
+    /// What needs a person.
+    pub(crate) alerts: Alerts,
     /// Why the last loop ended.
     pub(crate) ended: Option<String>,
     /// Whether the report of the loop that has just ended is being written.
     pub(crate) reporting: bool,
     /// Where that report is.
     pub(crate) report: Option<String>,
+    /// When it ended.
+    pub(crate) ended_at: Option<Timestamp>,
     /// The lab's `setup`, while it runs, and since when.
     pub(crate) setup: Option<(String, Timestamp)>,
     /// The time that a run is meant to take.
@@ -125,9 +130,11 @@ impl Live {
             hook_problem: None,
             best: None,
             problem: None,
+            alerts: Alerts::default(),
             ended: last.and_then(|last| last.ended.clone()),
             reporting: false,
             report: None,
+            ended_at: last.and_then(|last| last.ended_at),
             setup: None,
             budget: last.map_or(Seconds(0.0), |last| last.budget),
             seen: Seen::default(),
@@ -136,6 +143,12 @@ impl Live {
             asked: Instant::now(),
             trouble: None,
         }
+    }
+
+    /// The loop has ended now.
+    pub(crate) fn end(&mut self, reason: String) {
+        self.ended = Some(reason);
+        self.ended_at = Some(Timestamp::now());
     }
 
     /// How many slots the current loop may use.

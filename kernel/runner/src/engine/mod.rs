@@ -13,6 +13,7 @@ use lab::{CommitId, Entry, Event, RunId, Status, Tag};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
+mod alerts;
 mod begin;
 mod brief;
 mod carry;
@@ -44,6 +45,7 @@ use crate::proposers::{ProposeError, Proposer};
 use crate::shim::End as RunEnd;
 use crate::store::Store;
 use crate::{Host, Paths, RunnerError, exit};
+use alerts::Alert;
 use carry::Done;
 use work::Next;
 
@@ -325,7 +327,11 @@ impl Engine {
             if tasks.is_empty() && self.live().is_idle() {
                 self.cancel.send_replace(false);
                 match last {
-                    Some(end) => return Ok(end),
+                    Some(end) => {
+                        // What this process was still saying would end with it.
+                        self.told().await;
+                        return Ok(end);
+                    }
                     None if self.live().retiring => return Ok(self.live().nothing_done()),
                     None => retry = idle,
                 }
@@ -388,6 +394,12 @@ impl Engine {
                     let mut live = self.live();
                     live.count(trial, status);
                     live.trouble = None;
+                    live.alerts.settle(Alert::Trouble);
+                }
+                if status == Status::Suspect {
+                    let reason = trial.judgement.as_ref().map_or("", |judgement| &judgement.reason);
+                    let text = format!("experiment {} is suspect: {reason}", trial.number);
+                    self.alert(Alert::Suspect(trial.number), &text);
                 }
                 if trial.is_baseline() && status != Status::Keep {
                     let reason = trial.judgement.as_ref().map_or_else(String::new, |j| j.reason.clone());
@@ -432,7 +444,7 @@ impl Engine {
             current.end_with(format!("{error}{hint}"), Cause::Failed);
             return None;
         }
-        live.ended = Some(error.to_string());
+        live.end(error.to_string());
         Some(End { reason: error.to_string(), cause: Cause::Failed, experiments: 0, kept: 0 })
     }
 
@@ -451,12 +463,13 @@ impl Engine {
             }
             self.live().release(&trial);
         }
+        self.alert(Alert::Baseline, &reason);
         let mut live = self.live();
         if let Some(current) = &mut live.current {
             current.end_with(reason, Cause::Baseline);
             return None;
         }
-        live.ended = Some(reason.clone());
+        live.end(reason.clone());
         Some(End { reason, cause: Cause::Baseline, experiments: 1, kept: 0 })
     }
 

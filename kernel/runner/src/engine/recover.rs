@@ -65,7 +65,7 @@ impl Engine {
             self.begin_report(&tag);
             let mut live = self.live();
             live.interrupted = None;
-            live.ended = Some("it was stopped".to_owned());
+            live.end("it was stopped".to_owned());
         }
         Ok(())
     }

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::Engine;
+use super::alerts::Alert;
 use crate::RunnerError;
 
 /// How long after trouble work is tried again; twice as long each time that it comes back.
@@ -33,9 +34,12 @@ impl Engine {
         let mut live = self.live();
         let wait = live.trouble.map_or(FIRST, |trouble| (trouble.wait * 2).min(LONGEST));
         live.trouble = Some(Trouble { wait, next: Instant::now() + wait, over: false });
-        live.problem = Some(format!(
+        let problem = format!(
             "paused: {what}: {error}. It goes on by itself once that is mended, at once by `loop resume`"
-        ));
+        );
+        live.problem = Some(problem.clone());
+        drop(live);
+        self.alert(Alert::Trouble, &problem);
         tracing::warn!(%error, "the loop waits until {what} no more");
         true
     }
@@ -51,6 +55,7 @@ impl Engine {
             Ok(()) => {
                 let mut live = self.live();
                 live.problem = None;
+                live.alerts.settle(Alert::Trouble);
                 if let Some(trouble) = &mut live.trouble {
                     trouble.over = true;
                 }

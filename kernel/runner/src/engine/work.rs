@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use lab::{Direction, Lab, Tag};
 
+use super::alerts::Alert;
 use super::draft::Draft;
+use super::live::Current;
 use super::{Cause, End, Engine, Place};
 use crate::RunnerError;
 use crate::history::{BASELINE, Counts, Trial};
@@ -34,6 +36,14 @@ impl Engine {
         self.look_around();
         let rule = self.stop_rule();
         if let Some((reason, cause)) = &rule {
+            // A baseline that fails has said so.
+            if *cause == Cause::Failed {
+                self.alert(Alert::Failed, &format!("the loop ends: {reason}"));
+            }
+            let spent = self.live().current.as_ref().and_then(spent);
+            if let Some(spent) = spent {
+                self.alert(Alert::Budget, &format!("the loop ends: {spent}"));
+            }
             if let Some(current) = &mut self.live().current {
                 current.end_with(reason.clone(), *cause);
             }
@@ -165,8 +175,8 @@ impl Engine {
         if let Some(planned) = current.options.experiments.filter(|planned| counts.finished >= *planned) {
             return Some((format!("it has done its {planned} experiments"), Cause::Done));
         }
-        if let Some(most) = current.options.max_cost.filter(|most| counts.cost.usd >= *most) {
-            return Some((format!("proposing has cost ${:.2} of ${most:.2}", counts.cost.usd), Cause::Done));
+        if let Some(reason) = spent(current) {
+            return Some((reason, Cause::Done));
         }
         None
     }
@@ -195,6 +205,11 @@ impl Engine {
         let lab = draft.lab()?;
         if self.live().problem.take().is_some() {
             tracing::info!("the program can be read again");
+        }
+        {
+            let mut live = self.live();
+            live.alerts.settle(Alert::Program);
+            live.alerts.learn(lab.alert.as_ref());
         }
         let standing = self.store.standing(&tag, &draft.epoch).await?;
         if let Some((reason, cause)) = self.rule_of_standing(&lab, &standing) {
@@ -273,10 +288,19 @@ impl Engine {
         let problem = format!("waiting for the program to be mended: {error}");
         if live.problem.as_ref() != Some(&problem) {
             tracing::warn!(%error, "the program cannot be read");
-            live.problem = Some(problem);
+            live.problem = Some(problem.clone());
+            drop(live);
+            self.alert(Alert::Program, &problem);
         }
         Ok(Next::Retry(BROKEN))
     }
+}
+
+/// That proposing has cost what it may.
+fn spent(current: &Current) -> Option<String> {
+    let cost = current.counts.cost.usd;
+    let most = current.options.max_cost.filter(|most| cost >= *most)?;
+    Some(format!("proposing has cost ${cost:.2} of ${most:.2}"))
 }
 
 /// The rules that look at the ledger: the target, crashes in a row, and a plateau.

@@ -3,11 +3,12 @@
 use jiff::{Timestamp, Zoned};
 use lab::{
     Cost, Experiment, Seconds,
-    status::{LoopState, SlotStatus},
+    status::{LoopState, LoopStatus, SlotStatus},
 };
 
 use super::{Curve, Live};
 use crate::{
+    chart::spark,
     experiments::headline,
     number::{count, duration, fixed, short},
     proposers::records,
@@ -18,6 +19,10 @@ use crate::{
 
 /// How many of the last judgements are shown.
 const JUDGEMENTS: usize = 5;
+/// How many candidates that wait are shown.
+const QUEUED: usize = 3;
+/// Columns of a line of blocks.
+const SPARK: usize = 30;
 
 pub(super) struct Facts<'a> {
     /// A sign, its colour, and what the loop is doing.
@@ -33,13 +38,18 @@ pub(super) struct Facts<'a> {
     /// What each of several proposers has done.
     pub(super) proposers: Vec<String>,
     pub(super) slots: Vec<Slot>,
-    /// What the curve says in words.
-    pub(super) curve: Option<String>,
+    /// The candidates that wait for a slot.
+    pub(super) queued: Vec<String>,
     /// The newest first.
     pub(super) last: Vec<&'a Experiment>,
     pub(super) standing: Standing<'a>,
     pub(super) decimals: usize,
+    /// What a person has to see to.
+    pub(super) alerts: Vec<String>,
+    /// What is wrong beside that.
     pub(super) problem: Option<String>,
+    /// Why this may not be the present.
+    pub(super) trouble: Option<String>,
     pub(super) ended: Option<String>,
     /// What may end the loop before its time.
     pub(super) warnings: Vec<String>,
@@ -47,6 +57,8 @@ pub(super) struct Facts<'a> {
 
 /// What one slot is doing.
 pub(super) struct Slot {
+    /// Its number, where it is one.
+    pub(super) number: Option<u32>,
     /// `slot 1 · experiment 18`, or only the experiment where there is one slot.
     pub(super) name: String,
     pub(super) phase: String,
@@ -54,6 +66,10 @@ pub(super) struct Slot {
     pub(super) share: Option<f64>,
     pub(super) time: String,
     pub(super) hypothesis: Option<String>,
+    /// Who is making its candidate, and how.
+    pub(super) doing: Option<String>,
+    /// The curve of its run as blocks, and what it says in words.
+    pub(super) curve: Option<(String, String)>,
     /// The last metrics, by name.
     pub(super) last: Vec<(String, String)>,
     /// What its GPU does.
@@ -63,11 +79,14 @@ pub(super) struct Slot {
 /// The slots, and what is being proposed for them meanwhile.
 fn slots(live: &Live<'_>) -> Vec<Slot> {
     let ahead = live.status.ahead.iter().map(|ahead| Slot {
+        number: None,
         name: format!("experiment {}", ahead.experiment),
         phase: "proposing".to_owned(),
         share: None,
         time: duration(ahead.elapsed),
         hypothesis: None,
+        doing: doing(&ahead.proposer, ahead.doing.as_deref()),
+        curve: None,
         last: Vec::new(),
         gpu: None,
     });
@@ -87,6 +106,9 @@ impl<'a> Facts<'a> {
         gains.push(tally(experiments));
         gains.extend(cost(&status.cost));
         let idle = status.state == LoopState::Idle;
+        let told = |text: &Option<String>| {
+            text.as_ref().is_some_and(|text| status.alerts.iter().any(|alert| alert.contains(text)))
+        };
         Self {
             state: state(live),
             about: about.join(" · "),
@@ -95,11 +117,17 @@ impl<'a> Facts<'a> {
             gains,
             proposers: records(experiments, &status.out, decimals),
             slots: if idle { Vec::new() } else { slots(live) },
-            curve: live.curve.as_ref().and_then(curve),
+            queued: queued(live),
             last: experiments.iter().rev().take(JUDGEMENTS).collect(),
             standing,
             decimals,
-            problem: status.problem.as_deref().map(|problem| clip(&one_line(problem), 400)),
+            alerts: status.alerts.iter().map(|alert| clip(&one_line(alert), 400)).collect(),
+            problem: status
+                .problem
+                .as_deref()
+                .filter(|_| !told(&status.problem))
+                .map(|problem| clip(&one_line(problem), 400)),
+            trouble: live.trouble.map(|trouble| clip(&one_line(trouble), 400)),
             ended: status.ended.as_deref().filter(|_| idle).map(|reason| {
                 let report =
                     status.report.as_deref().map(|path| format!("; the report is in {}", one_line(path)));
@@ -111,15 +139,73 @@ impl<'a> Facts<'a> {
 }
 
 fn state(live: &Live) -> (&'static str, &'static str, String) {
-    let (sign, colour, word) = match live.status.state {
-        LoopState::Idle if live.status.ended.is_some() => ("■", style::GREY, "Ended"),
-        LoopState::Idle => ("○", style::GREY, "No loop runs"),
-        LoopState::Proposing => ("●", style::BLUE, "Proposing"),
-        LoopState::Running => ("●", style::GREEN, "Running"),
-        LoopState::Paused => ("‖", style::ORANGE, "Paused"),
-        LoopState::Stopping => ("●", style::ORANGE, "Stopping after the current runs"),
+    let (sign, colour) = match live.status.state {
+        LoopState::Idle if live.status.ended.is_some() => ("■", style::GREY),
+        LoopState::Idle => ("○", style::GREY),
+        LoopState::Proposing => ("●", style::LIVE),
+        LoopState::Running => ("●", style::GREEN),
+        LoopState::Paused => ("‖", style::ORANGE),
+        LoopState::Stopping => ("●", style::ORANGE),
     };
-    (sign, colour, word.to_owned())
+    let word = word(live.status.state, live.status);
+    let ended = live.status.ended_at.filter(|_| live.status.state == LoopState::Idle);
+    let at = ended.map(|at| format!(" {}{}", moment(at, &live.now), ago(at, &live.now))).unwrap_or_default();
+    (sign, colour, format!("{word}{at}"))
+}
+
+/// What the loop is doing, in a word.
+pub(super) fn word(state: LoopState, status: &LoopStatus) -> &'static str {
+    match state {
+        LoopState::Idle if status.ended.is_some() => "Ended",
+        LoopState::Idle => "No loop runs",
+        LoopState::Proposing => "Proposing",
+        LoopState::Running => "Running",
+        LoopState::Paused => "Paused",
+        LoopState::Stopping => "Stopping after the current runs",
+    }
+}
+
+/// `06:10`, `yesterday 06:10`, or with the date.
+fn moment(at: Timestamp, now: &Zoned) -> String {
+    let zoned = at.to_zoned(now.time_zone().clone());
+    if now.date().yesterday().is_ok_and(|yesterday| yesterday == zoned.date()) {
+        return zoned.strftime("yesterday %H:%M").to_string();
+    }
+    clock(at, now)
+}
+
+/// `, 9 h ago`; nothing where it has just been.
+fn ago(at: Timestamp, now: &Zoned) -> String {
+    let seconds = (now.timestamp().as_second() - at.as_second()).max(0);
+    match seconds {
+        0..90 => String::new(),
+        90..5400 => format!(", {} min ago", (seconds + 30) / 60),
+        5400..129_600 => format!(", {} h ago", (seconds + 1800) / 3600),
+        _ => format!(", {} days ago", (seconds + 43_200) / 86_400),
+    }
+}
+
+/// `acp:claude reads and edits in its own worktree`.
+fn doing(proposer: &str, doing: Option<&str>) -> Option<String> {
+    let words = format!("{} {}", clip(&one_line(proposer), 60), one_line(doing?));
+    Some(words.trim().to_owned())
+}
+
+/// The candidates that are made and wait.
+fn queued(live: &Live) -> Vec<String> {
+    let queued = &live.status.queued;
+    let mut lines: Vec<String> = queued
+        .iter()
+        .take(QUEUED)
+        .map(|one| {
+            let by = clip(&one_line(&one.proposer), 24);
+            format!("experiment {}: {} ({by})", one.experiment, clip(&one_line(&one.hypothesis), 200))
+        })
+        .collect();
+    if queued.len() > QUEUED {
+        lines.push(format!("{} more", queued.len() - QUEUED));
+    }
+    lines
 }
 
 /// `22:10`, with the date where it is not today's.
@@ -205,12 +291,18 @@ fn slot(slot: &SlotStatus, live: &Live) -> Slot {
     let mut last: Vec<(&String, &f64)> =
         slot.last.iter().filter(|(name, _)| !GPU.contains(&name.as_str())).collect();
     last.sort_by_key(|(name, _)| rank(name));
+    let curve = live.curves.iter().find(|curve| curve.slot == slot.slot && slot.phase == "running");
+    let curve = curve.filter(|curve| curve.experiment.is_none() || curve.experiment == slot.experiment);
+    let blocks = |curve: &Curve| spark(&curve.current.iter().map(|point| point.1).collect::<Vec<_>>(), SPARK);
     Slot {
+        number: Some(slot.slot),
         name,
         phase: one_line(&slot.phase),
         share: running.then(|| slot.elapsed.0 / slot.budget.0),
         time: if slot.phase == "idle" { String::new() } else { time },
         hypothesis: slot.hypothesis.as_deref().map(one_line).filter(|text| !text.is_empty()),
+        doing: doing(slot.proposer.as_deref().unwrap_or_default(), slot.doing.as_deref()),
+        curve: curve.and_then(|curve| Some((blocks(curve), words(curve)?))),
         last: last
             .into_iter()
             .take(5)
@@ -221,19 +313,13 @@ fn slot(slot: &SlotStatus, live: &Live) -> Slot {
 }
 
 /// `loss 3.21 at step 1,200, the best run had 3.25`.
-fn curve(curve: &Curve) -> Option<String> {
+fn words(curve: &Curve) -> Option<String> {
     let (step, value) = curve.current.iter().rev().find(|(_, value)| value.is_finite())?;
     let best = curve.best.iter().rfind(|(x, y)| x <= step && y.is_finite());
     // Only where the best run got about as far.
     let best = best.filter(|_| curve.best.last().is_some_and(|(x, _)| x >= step));
     let best = best.map(|(_, y)| format!(", the best run had {}", short(*y))).unwrap_or_default();
-    let of = curve.experiment.map(|number| format!(" of experiment {number}")).unwrap_or_default();
-    Some(format!(
-        "{}{of}: {} at step {}{best}",
-        clip(&one_line(&curve.name), 40),
-        short(*value),
-        fixed(*step, 0)
-    ))
+    Some(format!("{} {} at step {}{best}", clip(&one_line(&curve.name), 40), short(*value), fixed(*step, 0)))
 }
 
 fn cost(cost: &Cost) -> Option<String> {

@@ -4,11 +4,16 @@
 //! without a kernel.
 
 mod facts;
+mod news;
 mod page;
+mod pictures;
 mod words;
 
 use jiff::Zoned;
 use lab::{Experiment, status::LoopStatus};
+
+pub use news::{judged, state};
+pub use pictures::Pictures;
 
 use crate::{Bundle, Metric, bundle::HTML};
 
@@ -21,15 +26,23 @@ pub struct Live<'a> {
     pub experiments: &'a [Experiment],
     /// The metric that decides.
     pub metric: &'a Metric,
-    /// The curve of the run in progress, where it has printed any values.
-    pub curve: Option<Curve>,
+    /// The curves of the runs in progress that have printed any values.
+    pub curves: &'a [Curve],
+    /// The pictures, as they were last drawn.
+    pub pictures: &'a Pictures,
+    /// Why this view may not be of the present, where something keeps it from that.
+    pub trouble: Option<&'a str>,
     /// The time of this view; times of day are shown in its zone.
     pub now: Zoned,
+    /// Columns of the terminal.
+    pub width: usize,
 }
 
-/// A curve of the run in progress beside the same curve of the best run.
+/// A curve of a run in progress beside the same curve of the best run.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Curve {
+    /// The slot that the run has.
+    pub slot: u32,
     /// The metric that is drawn, such as `loss`.
     pub name: String,
     /// The experiment whose run it is.
@@ -40,8 +53,8 @@ pub struct Curve {
     pub best: Vec<(f64, f64)>,
 }
 
-/// The live view, as HTML and as text for a terminal of 100 columns.
+/// The live view, as HTML and as text for a terminal.
 pub fn live(live: &Live) -> Bundle {
     let facts = facts::Facts::of(live);
-    Bundle::new(words::text(live, &facts)).with(HTML, page::markup(live, &facts).into_string())
+    Bundle::new(words::text(&facts, live.width)).with(HTML, page::markup(live, &facts).into_string())
 }

@@ -1,24 +1,22 @@
 //! The live view in a notebook.
 
-use lab::Experiment;
-use maud::{Markup, html};
+use lab::{Experiment, status::LoopState};
+use maud::{Markup, PreEscaped, html};
 
 use super::{
     Live,
     facts::{Facts, Slot},
 };
 use crate::{
-    chart::{self, Layer},
     experiments::hypothesis,
     number::{duration, fixed, signed},
     style,
-    text::{clip, one_line},
+    text::{clip, one_line, outside},
 };
 
 const BOX: &str = "border:1px solid #80808040;border-radius:6px;padding:10px 14px;margin:2px 0;max-width:860px;line-height:1.45";
 const ROW: &str = "margin:6px 0 0 0";
-const FIGURE: &str =
-    "display:inline-block;vertical-align:bottom;width:400px;max-width:100%;margin:8px 12px 0 0";
+const FIGURE: &str = "display:inline-block;vertical-align:top;width:400px;max-width:100%;margin:4px 12px 0 0";
 const CAPTION: &str = "font-size:12px;opacity:0.75";
 
 pub(super) fn markup(live: &Live, facts: &Facts) -> Markup {
@@ -28,7 +26,10 @@ pub(super) fn markup(live: &Live, facts: &Facts) -> Markup {
             div {
                 span style=(format!("color:{colour};font-size:15px")) { (sign) } " "
                 b style="font-size:15px" { (state) }
-                span style=(style::MUTED) { " · " (facts.about) " · " (facts.time) }
+                span style=(style::MUTED) { " · " (outside(&facts.about)) }
+            }
+            @for alert in &facts.alerts {
+                div style=(format!("{};{ROW}", style::callout(style::RED))) { b { "Needs you: " } (outside(alert)) }
             }
             @for (name, share, words) in &facts.night { (night(name, *share, words)) }
             div style=(ROW) { @for (i, gain) in facts.gains.iter().enumerate() {
@@ -36,14 +37,28 @@ pub(super) fn markup(live: &Live, facts: &Facts) -> Markup {
                 @if i + 1 < facts.gains.len() { " · " }
             } }
             @for record in &facts.proposers { div style=(CAPTION) { (record) } }
-            @for slot in &facts.slots { (slot_box(slot)) }
-            (figures(live, facts))
-            @if let Some(reason) = &facts.ended { div style=(format!("{};{ROW}", style::callout(style::GREY))) { "Ended: " (reason) } }
-            @if let Some(problem) = &facts.problem {
-                div style=(format!("{};{ROW}", style::callout(style::RED))) { b { "Problem: " } (problem) }
+            @for slot in &facts.slots { (slot_box(slot, live)) }
+            @if !facts.queued.is_empty() {
+                div style=(format!("{CAPTION};{ROW}")) { "next: " @for (i, next) in facts.queued.iter().enumerate() {
+                    @if i > 0 { "; " } (outside(next))
+                } }
             }
-            @for warning in &facts.warnings { div style=(format!("{};{ROW}", style::callout(style::ORANGE))) { (warning) } }
+            @if let Some(night) = live.pictures.night() {
+                div style=(FIGURE) { div style=(CAPTION) { (live.metric.axis()) " by experiment" } (PreEscaped(night)) }
+            }
+            @if let Some(reason) = &facts.ended { div style=(format!("{};{ROW}", style::callout(style::GREY))) { "Ended: " (outside(reason)) } }
+            @if let Some(problem) = &facts.problem {
+                div style=(format!("{};{ROW}", style::callout(style::RED))) { b { "Problem: " } (outside(problem)) }
+            }
+            @if let Some(trouble) = &facts.trouble {
+                div style=(format!("{};{ROW}", style::callout(style::ORANGE))) { b { "Not up to date: " } (outside(trouble)) }
+            }
+            @for warning in &facts.warnings { div style=(format!("{};{ROW}", style::callout(style::ORANGE))) { (outside(warning)) } }
             @if !facts.last.is_empty() { (judgements(live, facts)) }
+            div style=(format!("{CAPTION};{ROW}")) {
+                "As of " (facts.time)
+                @if live.status.state != LoopState::Idle { "; " code { "%loop watch" } " shows the present" }
+            }
         }
     }
 }
@@ -57,15 +72,21 @@ fn night(name: &str, share: Option<f64>, words: &str) -> Markup {
     }
 }
 
-fn slot_box(slot: &Slot) -> Markup {
+fn slot_box(slot: &Slot, live: &Live) -> Markup {
+    let picture = slot.number.filter(|_| slot.curve.is_some()).and_then(|number| live.pictures.curve(number));
     html! {
         div style="margin:8px 0 0 0;padding:6px 10px;border-radius:4px;background-color:#80808014" {
             div {
                 b { (slot.name) } " · " (slot.phase)
                 @if !slot.time.is_empty() { span style=(style::MUTED) { " · " (slot.time) } }
             }
-            @if let Some(text) = &slot.hypothesis { div style="font-style:italic;margin:2px 0" { (clip(text, 200)) } }
+            @if let Some(text) = &slot.hypothesis { div style="font-style:italic;margin:2px 0" { (outside(&clip(text, 200))) } }
+            @if let Some(doing) = &slot.doing { div style=(CAPTION) { (outside(doing)) } }
             @if let Some(share) = slot.share { div style="margin:4px 0" { (style::bar(share, style::GREEN, "100%")) } }
+            @if let Some((_, words)) = &slot.curve {
+                div style=(CAPTION) { (words) @if picture.is_some() && words.contains("best run") { " (dashed)" } }
+                @if let Some(picture) = picture { div style="max-width:400px" { (PreEscaped(picture)) } }
+            }
             @if let Some(gpu) = &slot.gpu { div style=(CAPTION) { (gpu) } }
             @if !slot.last.is_empty() {
                 div style=(CAPTION) { @for (i, (name, value)) in slot.last.iter().enumerate() {
@@ -74,37 +95,6 @@ fn slot_box(slot: &Slot) -> Markup {
             }
         }
     }
-}
-
-/// The curve of the run beside the best run's, and the running best of the night.
-fn figures(live: &Live, facts: &Facts) -> Markup {
-    html! {
-        @if let (Some(curve), Some(words)) = (&live.curve, &facts.curve) {
-            div style=(FIGURE) {
-                div style=(CAPTION) { (words) @if !curve.best.is_empty() { " (dashed: the best run)" } }
-                (chart::small(&curve.current, &curve.best, (400, 140)).img(words))
-            }
-        }
-        @if live.experiments.len() > 1 {
-            div style=(FIGURE) {
-                div style=(CAPTION) { (live.metric.axis()) " by experiment" }
-                (night_chart(live).img("the running best"))
-            }
-        }
-    }
-}
-
-fn night_chart(live: &Live) -> chart::Chart {
-    let mut chart = chart::progress(live.experiments, live.metric);
-    chart.layers.retain(|layer| !matches!(layer, Layer::Labels { .. } | Layer::Rules(_)));
-    for layer in &mut chart.layers {
-        if let Layer::Points(points) = layer {
-            points.diameter *= 0.75;
-        }
-    }
-    chart.compact = true;
-    chart.size = (400, 140);
-    chart
 }
 
 fn judgements(live: &Live, facts: &Facts) -> Markup {
@@ -135,7 +125,7 @@ fn judgement(e: &Experiment, facts: &Facts) -> Markup {
                 @if let Some(sure) = record.confidence { span style=(style::MUTED) { (format!(" {:.0}%", sure * 100.0)) } }
             }
             td style=(style::NUMBER) { (duration(record.seconds)) }
-            td style=(style::PROSE) { (clip(&hypothesis(e), 160)) }
+            td style=(style::PROSE) { (outside(&clip(&hypothesis(e), 160))) }
         }
     }
 }

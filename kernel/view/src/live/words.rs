@@ -2,86 +2,95 @@
 
 use lab::Experiment;
 
-use super::{
-    Live,
-    facts::{Facts, Slot},
-};
+use super::facts::{Facts, Slot};
 use crate::{
-    chart::spark,
     experiments::hypothesis,
     grid::{Align, Grid},
     number::{duration, fixed, signed},
-    style::text_bar,
-    text::{clip, columns, left},
+    style::{self, text_bar},
+    text::{clip, columns, left, wrap},
 };
 
-const WIDTH: usize = 100;
-
-pub(super) fn text(live: &Live, facts: &Facts) -> String {
-    let mut lines =
-        vec![clip(&format!("{} {} · {} · {}", facts.state.0, facts.state.2, facts.about, facts.time), WIDTH)];
+/// The view in lines of at most `width` columns.
+pub(super) fn text(facts: &Facts, width: usize) -> String {
+    let first = format!("{} {} · {} · {}", facts.state.0, facts.state.2, facts.about, facts.time);
+    let mut lines = wrap(&first, width);
+    lines.extend(facts.alerts.iter().flat_map(|alert| wrap(&format!("needs you: {alert}"), width)));
+    let (long, short) = if width < 70 { (10, 8) } else { (30, 20) };
     for (name, share, words) in &facts.night {
-        let bar = share.map(|share| text_bar(share, 30) + "  ").unwrap_or_default();
+        let bar = share.map(|share| text_bar(share, long) + "  ").unwrap_or_default();
         lines.push(format!("{}  {bar}{words}", left(name, 11)));
     }
     let gains = facts.gains.join(" · ");
     match facts.gains.split_first() {
-        Some((first, rest)) if columns(&gains) > WIDTH => lines.extend([first.clone(), rest.join(" · ")]),
+        Some((first, rest)) if columns(&gains) > width => lines.extend([first.clone(), rest.join(" · ")]),
         _ => lines.push(gains),
     }
-    lines.extend(facts.proposers.iter().map(|record| clip(record, WIDTH)));
+    lines.extend(facts.proposers.iter().map(|record| clip(record, width)));
     for slot in &facts.slots {
-        lines.extend(slot_lines(slot));
+        lines.extend(slot_lines(slot, short));
     }
-    if let (Some(curve), Some(words)) = (&live.curve, &facts.curve) {
-        let values = |points: &[(f64, f64)]| spark(&points.iter().map(|p| p.1).collect::<Vec<_>>(), 30);
-        lines.push(format!("{}  {words}", values(&curve.current)));
-    }
-    lines.extend(facts.ended.iter().map(|reason| format!("ended: {reason}")));
+    lines.extend(facts.queued.iter().map(|next| format!("next: {next}")));
+    let told = |name: &str, text: &Option<String>| {
+        text.iter().flat_map(|text| wrap(&format!("{name}: {text}"), width)).collect::<Vec<_>>()
+    };
+    lines.extend(told("ended", &facts.ended));
     if !facts.last.is_empty() {
         lines.push(String::new());
-        lines.extend(judgements(facts));
+        lines.extend(judgements(facts, width));
     }
-    lines.extend(facts.problem.iter().map(|problem| format!("\nproblem: {problem}")));
-    lines.extend(facts.warnings.iter().map(|warning| format!("\nwarning: {warning}")));
+    let mut below = told("problem", &facts.problem);
+    below.extend(facts.warnings.iter().flat_map(|warning| wrap(&format!("warning: {warning}"), width)));
+    below.extend(told("not up to date", &facts.trouble));
+    if !below.is_empty() {
+        lines.push(String::new());
+        lines.extend(below);
+    }
+    let lines: Vec<String> = lines.iter().map(|line| clip(line, width)).collect();
     lines.join("\n")
 }
 
-fn slot_lines(slot: &Slot) -> Vec<String> {
-    let bar = slot.share.map(|share| text_bar(share, 20) + "  ").unwrap_or_default();
+fn slot_lines(slot: &Slot, bar: usize) -> Vec<String> {
+    let bar = slot.share.map(|share| text_bar(share, bar) + "  ").unwrap_or_default();
     let last: Vec<String> = slot.last.iter().map(|(name, value)| format!("{name} {value}")).collect();
     let mut first = format!("{} · {}  {bar}{}", slot.name, slot.phase, slot.time);
     if !last.is_empty() {
         first = format!("{first}  {}", last.join(", "));
     }
-    let mut lines = vec![clip(first.trim_end(), WIDTH)];
+    let mut lines = vec![first.trim_end().to_owned()];
     lines.extend(slot.gpu.iter().map(|gpu| format!("    {gpu}")));
-    lines.extend(slot.hypothesis.iter().map(|text| format!("    {}", clip(text, WIDTH - 4))));
+    lines.extend(slot.hypothesis.iter().map(|text| format!("    {text}")));
+    lines.extend(slot.doing.iter().map(|text| format!("    {text}")));
+    lines.extend(slot.curve.iter().map(|(blocks, words)| format!("    {blocks}  {words}")));
     lines
 }
 
-fn judgements(facts: &Facts) -> Vec<String> {
-    let heads = vec![
+fn judgements(facts: &Facts, width: usize) -> Vec<String> {
+    let sure = facts.last.iter().any(|e| e.record.confidence.is_some());
+    let mut heads = vec![
         ("", Align::Left),
         ("#", Align::Right),
         ("status", Align::Left),
         ("value", Align::Right),
         ("Δ best", Align::Right),
-        ("time", Align::Right),
-        ("hypothesis", Align::Left),
     ];
+    heads.extend(sure.then_some(("sure", Align::Right)));
+    heads.extend([("time", Align::Right), ("hypothesis", Align::Left)]);
     let mut grid = Grid::new(heads);
     for e in &facts.last {
         let Experiment { record, .. } = e;
-        grid.row(vec![
+        let mut cells = vec![
             if facts.standing.is_best(e) { "★" } else { "" }.to_owned(),
             record.number.to_string(),
-            record.status.word().to_owned(),
+            format!("{} {}", style::status_letter(record.status), record.status.word()),
             record.value.map_or_else(|| "–".to_owned(), |value| fixed(value, facts.decimals)),
             record.delta.map_or_else(String::new, |delta| signed(delta, facts.decimals)),
-            duration(record.seconds),
-            hypothesis(e),
-        ]);
+        ];
+        cells.extend(
+            sure.then(|| record.confidence.map_or(String::new(), |sure| format!("{:.0}%", sure * 100.0))),
+        );
+        cells.extend([duration(record.seconds), hypothesis(e)]);
+        grid.row(cells);
     }
-    grid.lines(WIDTH)
+    grid.lines(width)
 }

@@ -1,7 +1,7 @@
 //! A hypothesis, a log or a diff full of HTML, terminal codes and bidirectional text.
 
 use super::support::{epoch_start, ledger, metric};
-use crate::{Bundle, Finding, Live, Options, Page, Part, Proposed, Step, bundle, chart};
+use crate::{Bundle, Finding, Live, Options, Page, Part, Pictures, Proposed, Step, bundle, chart};
 
 const EVIL: &str = "</div><script>alert(1)</script><img src=x onerror=alert(2)>\u{1b}[2J\u{202e}gnp.exe\u{0}\r\n& \"quoted\"";
 
@@ -52,8 +52,10 @@ fn nothing_that_is_shown_can_script_the_page() {
         zone: jiff::tz::TimeZone::UTC,
     };
     assert_harmless(&crate::experiment(&page));
+    let sides = format!("+++ b/x.py\n@@ -1 +1 @@\n-x = '{EVIL}'\n+y = '{EVIL}'");
     for bundle in [
         crate::diff(EVIL),
+        crate::diff(&sides),
         crate::log(EVIL.as_bytes(), 5),
         crate::error(EVIL, Some(EVIL)),
         crate::plain(EVIL),
@@ -76,14 +78,55 @@ fn nothing_that_is_shown_can_script_the_page() {
     status.slots[0].hypothesis = Some(EVIL.to_owned());
     status.slots[0].last.insert(EVIL.to_owned(), 1.0);
     let now = epoch_start().to_zoned(jiff::tz::TimeZone::UTC);
-    let curve = crate::Curve { name: EVIL.to_owned(), current: vec![(0.0, 1.0)], ..crate::Curve::default() };
-    assert_harmless(&crate::live(&Live {
+    status.slots[0].doing = Some(EVIL.to_owned());
+    status.alerts.push(EVIL.to_owned());
+    status.ahead.push(lab::status::Ahead {
+        experiment: 9,
+        elapsed: lab::Seconds(1.0),
+        proposer: EVIL.to_owned(),
+        doing: Some(EVIL.to_owned()),
+    });
+    status.queued.push(lab::status::Queued {
+        experiment: 9,
+        hypothesis: EVIL.to_owned(),
+        proposer: EVIL.to_owned(),
+    });
+    let curves = [crate::Curve {
+        name: EVIL.to_owned(),
+        current: vec![(0.0, 1.0), (1.0, 0.5)],
+        ..crate::Curve::default()
+    }];
+    let mut pictures = Pictures::default();
+    pictures.draw_night(&experiments, &metric);
+    pictures.draw_curves(&curves);
+    let trouble = Some(EVIL);
+    let live = Live {
         status: &status,
         experiments: &experiments,
         metric: &metric,
-        curve: Some(curve),
-        now,
-    }));
+        curves: &curves,
+        pictures: &pictures,
+        trouble,
+        now: now.clone(),
+        width: 100,
+    };
+    assert_harmless(&crate::live(&live));
+    let mut lines = crate::state(None, &status, &now);
+    lines.push(crate::judged(&experiments[3], &experiments, &metric, &now));
+    assert_harmless(&Bundle::new(lines.join(" ")));
+}
+
+#[test]
+fn letters_from_right_to_left_do_not_move_the_code_beside_them() {
+    let hebrew = "\u{5d0}\u{5d1} = 1; x = 2";
+    let diff = crate::diff(&format!("+++ b/x.py\n@@ -1 +1 @@\n-{hebrew}\n+{hebrew} + 1"));
+    let html = diff.html().unwrap();
+    assert!(html.contains("<bdo dir=\"ltr\">") && !html.contains('\u{fffd}'), "{html}");
+    assert!(crate::log(hebrew.as_bytes(), 5).html().unwrap().contains("<bdo dir=\"ltr\">"));
+    let mut experiments = ledger(2);
+    hebrew.clone_into(&mut std::sync::Arc::make_mut(&mut experiments[1].record).hypothesis);
+    let table = crate::experiments(&experiments, &Options::new(metric()));
+    assert!(table.html().unwrap().contains(&format!("<bdi>{hebrew}</bdi>")));
 }
 
 #[test]
@@ -94,6 +137,7 @@ fn lines_of_a_megabyte_stay_short() {
     for bundle in [
         crate::experiments(&experiments, &Options::new(metric())),
         crate::diff(&format!("@@ -1 +1 @@\n+{long}")),
+        crate::diff(&format!("@@ -1 +1 @@\n-{long}\n+{long}y")),
         crate::log(long.as_bytes(), 10),
     ] {
         assert!(bundle.html().unwrap().len() < 20_000 && bundle.text().len() < 5_000);

@@ -4,11 +4,11 @@ use insta::assert_snapshot;
 use jiff::{SignedDuration, tz::TimeZone};
 use lab::{
     Cost, Seconds, Tag,
-    status::{Best, LoopState, LoopStatus, SlotStatus},
+    status::{Ahead, Best, LoopState, LoopStatus, Queued, SlotStatus},
 };
 
 use super::support::{epoch_start, ledger, loss, metric};
-use crate::{Curve, Live};
+use crate::{Curve, Live, Pictures};
 
 pub(super) fn status() -> LoopStatus {
     LoopStatus {
@@ -29,6 +29,8 @@ pub(super) fn status() -> LoopStatus {
             experiment: Some(17),
             phase: "running".to_owned(),
             hypothesis: Some("learning rate 0.02 → 0.03".to_owned()),
+            proposer: Some("search".to_owned()),
+            doing: None,
             elapsed: Seconds(133.0),
             budget: Seconds(300.0),
             last: BTreeMap::from([
@@ -41,9 +43,21 @@ pub(super) fn status() -> LoopStatus {
         queued: Vec::new(),
         cost: Cost { usd: 1.25, input_tokens: 120_000, output_tokens: 4000 },
         problem: None,
+        alerts: Vec::new(),
         ended: None,
         report: None,
+        ended_at: None,
         warnings: Vec::new(),
+    }
+}
+
+fn curve() -> Curve {
+    Curve {
+        slot: 0,
+        name: "loss".into(),
+        experiment: Some(17),
+        current: loss(120, 2.9),
+        best: loss(300, 2.7),
     }
 }
 
@@ -51,11 +65,23 @@ fn view<'a>(
     status: &'a LoopStatus,
     experiments: &'a [lab::Experiment],
     metric: &'a crate::Metric,
+    (curves, pictures): &'a (Vec<Curve>, Pictures),
 ) -> Live<'a> {
     let now = (epoch_start() + SignedDuration::from_secs(17 * 311 + 133)).to_zoned(TimeZone::UTC);
-    let curve =
-        Curve { name: "loss".into(), experiment: Some(17), current: loss(120, 2.9), best: loss(300, 2.7) };
-    Live { status, experiments, metric, curve: Some(curve), now }
+    Live { status, experiments, metric, curves, pictures, trouble: None, now, width: 100 }
+}
+
+/// One curve, and the pictures of a night.
+fn drawn(experiments: &[lab::Experiment]) -> (Vec<Curve>, Pictures) {
+    let mut pictures = Pictures::default();
+    pictures.draw_night(experiments, &metric());
+    pictures.draw_curves(&[curve()]);
+    (vec![curve()], pictures)
+}
+
+/// Nothing drawn.
+fn bare() -> (Vec<Curve>, Pictures) {
+    (Vec::new(), Pictures::default())
 }
 
 #[test]
@@ -66,7 +92,7 @@ fn several_proposers_each_have_a_record() {
         std::sync::Arc::make_mut(&mut experiment.record).cost.usd = 0.25;
     }
     status.out.insert("openai:gpt-6".to_owned(), "it does not let us in: 401".to_owned());
-    let bundle = crate::live(&view(&status, &experiments, &metric));
+    let bundle = crate::live(&view(&status, &experiments, &metric, &bare()));
     let lines: Vec<&str> = bundle.text().lines().filter(|line| line.contains(" kept of ")).collect();
     insta::assert_snapshot!(lines.join("\n"), @r"
     3 kept of 16 tried (19%) · $1.25, 124,000 tokens
@@ -80,7 +106,8 @@ fn several_proposers_each_have_a_record() {
 #[test]
 fn a_running_night() {
     let (status, experiments, metric) = (status(), ledger(17), metric());
-    let bundle = crate::live(&view(&status, &experiments, &metric));
+    let drawn = drawn(&experiments);
+    let bundle = crate::live(&view(&status, &experiments, &metric, &drawn));
     assert_snapshot!(bundle.text(), @r"
     ● Running · tag main · search · since 22:10 · 2026-11-20 23:40:20 UTC
     experiments  ████████▌·····················  17 of 60 · about 3h 48m left
@@ -89,14 +116,14 @@ fn a_running_night() {
     3 kept of 16 tried (19%) · $1.25, 124,000 tokens
     experiment 17 · running  ████████▉···········  2m 13s of 5m 00s  step 1,200, loss 3.2104, lr 0.0003
         learning rate 0.02 → 0.03
-    █▇▆▆▅▅▄▄▃▃▃▂▂▂▂▂▂▂▁▁▁▁▁▁▁▁▁▁▁▁  loss of experiment 17: 3.0228 at step 1,190, the best run had 2.8228
+        █▇▆▆▅▅▄▄▃▃▃▂▂▂▂▂▂▂▁▁▁▁▁▁▁▁▁▁▁▁  loss 3.0228 at step 1,190, the best run had 2.8228
 
-        #  status      value     Δ best    time  hypothesis
-       16  discard  1.029943  +0.008632  5m 03s  learning rate 0.02 → 0.03
-       15  discard  1.033560  +0.012249  5m 02s  GELU instead of squared ReLU
-       14  discard  1.022354  +0.001043  5m 01s  deeper: 8 → 10 layers
-    ★  13  keep     1.021311  −0.000001  5m 07s  warm up the learning rate over 100 steps
-       12  discard  1.024545  +0.003233  5m 06s  halve the batch size
+        #  status        value     Δ best    time  hypothesis
+       16  D discard  1.029943  +0.008632  5m 03s  learning rate 0.02 → 0.03
+       15  D discard  1.033560  +0.012249  5m 02s  GELU instead of squared ReLU
+       14  D discard  1.022354  +0.001043  5m 01s  deeper: 8 → 10 layers
+    ★  13  K keep     1.021311  −0.000001  5m 07s  warm up the learning rate over 100 steps
+       12  D discard  1.024545  +0.003233  5m 06s  halve the batch size
     ");
     let html = bundle.html().unwrap();
     assert!(html.contains("data:image/png;base64,") && html.contains("44.3%"), "{html}");
@@ -109,12 +136,28 @@ fn a_running_night() {
 #[test]
 fn a_candidate_is_made_while_another_runs() {
     let (mut status, metric) = (status(), metric());
-    status.ahead.push(lab::status::Ahead { experiment: 18, elapsed: Seconds(42.0) });
-    let text = crate::live(&view(&status, &ledger(17), &metric)).text().to_owned();
-    assert!(
-        text.contains("experiment 17 · running") && text.contains("experiment 18 · proposing  42.0s"),
-        "{text}"
-    );
+    status.ahead.push(Ahead {
+        experiment: 18,
+        elapsed: Seconds(42.0),
+        proposer: "acp:claude".to_owned(),
+        doing: Some("reads and edits".to_owned()),
+    });
+    let queued =
+        |experiment| Queued { experiment, hypothesis: "no bias".to_owned(), proposer: "Ada".to_owned() };
+    status.queued.extend((19..24).map(queued));
+    let bundle = crate::live(&view(&status, &ledger(17), &metric, &bare()));
+    let lines: Vec<&str> = bundle.text().lines().skip(5).take(8).collect();
+    assert_snapshot!(lines.join("\n"), @r"
+    experiment 17 · running  ████████▉···········  2m 13s of 5m 00s  step 1,200, loss 3.2104, lr 0.0003
+        learning rate 0.02 → 0.03
+    experiment 18 · proposing  42.0s
+        acp:claude reads and edits
+    next: experiment 19: no bias (Ada)
+    next: experiment 20: no bias (Ada)
+    next: experiment 21: no bias (Ada)
+    next: 2 more
+    ");
+    assert!(bundle.html().unwrap().contains("acp:claude reads and edits"));
 }
 
 #[test]
@@ -125,8 +168,8 @@ fn before_the_first_experiment() {
     status.slots[0].phase = "proposing".to_owned();
     status.slots[0].last.clear();
     let metric = metric();
-    let mut live = view(&status, &[], &metric);
-    live.curve = None;
+    let drawn = bare();
+    let live = view(&status, &[], &metric, &drawn);
     assert_snapshot!(crate::live(&live).text(), @r"
     ● Proposing · tag main · search · since 22:10 · 2026-11-20 23:40:20 UTC
     so far       0 experiments in 1h 30m, until it is stopped
@@ -143,32 +186,128 @@ fn ended_with_a_problem_the_next_day() {
     status.ended = Some("10 crashes in a row".to_owned());
     status.problem = Some("the build fails: error[E0308]: mismatched types".to_owned());
     let (experiments, metric) = (ledger(3), metric());
-    let mut live = view(&status, &experiments, &metric);
-    live.curve = None;
+    status.alerts = vec!["10 crashes in a row: the lab may be broken".to_owned()];
+    status.ended_at = Some(epoch_start() + SignedDuration::from_hours(8));
+    let drawn = bare();
+    let mut live = view(&status, &experiments, &metric, &drawn);
     live.now = (epoch_start() + SignedDuration::from_hours(20)).to_zoned(TimeZone::UTC);
     let bundle = crate::live(&live);
     assert_snapshot!(bundle.text(), @r"
-    ■ Ended · tag main · search · since Fri 20 Nov 22:10 · 2026-11-21 18:10:00 UTC
+    ■ Ended 06:10, 12 h ago · tag main · search · since Fri 20 Nov 22:10 · 2026-11-21 18:10:00 UTC
+    needs you: 10 crashes in a row: the lab may be broken
     val_bpb 1.0230 → 1.0214 (−0.2%, experiment 2) · 1 kept of 2 tried (50%) · $1.25, 124,000 tokens
     ended: 10 crashes in a row
 
-       #  status    value   Δ best    time  hypothesis
-    ★  2  keep     1.0214  −0.0016  5m 03s  deeper: 8 → 10 layers
-       1  discard  1.0335  +0.0105  5m 02s  warm up the learning rate over 100 steps
-       0  keep     1.0230           5m 01s  baseline
+       #  status      value   Δ best    time  hypothesis
+    ★  2  K keep     1.0214  −0.0016  5m 03s  deeper: 8 → 10 layers
+       1  D discard  1.0335  +0.0105  5m 02s  warm up the learning rate over 100 steps
+       0  K keep     1.0230           5m 01s  baseline
 
     problem: the build fails: error[E0308]: mismatched types
     ");
-    assert!(bundle.html().unwrap().contains("Problem: "));
+    let html = bundle.html().unwrap();
+    assert!(
+        html.contains("Problem: ") && html.contains("Needs you: ") && !html.contains("%loop watch"),
+        "{html}"
+    );
 }
 
 #[test]
-fn two_slots_are_told_apart() {
+fn each_slot_has_its_own_curve() {
     let mut status = status();
     let mut second = status.slots[0].clone();
-    (second.slot, second.experiment, second.phase) = (1, None, "idle".to_owned());
+    (second.slot, second.experiment) = (1, Some(18));
+    status.slots.push(second.clone());
+    (second.slot, second.experiment, second.phase) = (2, None, "idle".to_owned());
     status.slots.push(second);
     let (experiments, metric) = (ledger(3), metric());
-    let text = crate::live(&view(&status, &experiments, &metric)).text().to_owned();
-    assert!(text.contains("slot 0 · experiment 17 · running") && text.contains("slot 1 · idle"), "{text}");
+    let other = Curve { slot: 1, experiment: Some(18), current: loss(20, 5.0), ..curve() };
+    let mut drawn = (vec![curve(), other], Pictures::default());
+    drawn.1.draw_curves(&drawn.0);
+    let bundle = crate::live(&view(&status, &experiments, &metric, &drawn));
+    let lines: Vec<&str> =
+        bundle.text().lines().filter(|line| line.contains("slot") || line.contains("at step")).collect();
+    assert_snapshot!(lines.join("\n"), @r"
+    slot 0 · experiment 17 · running  ████████▉···········  2m 13s of 5m 00s  step 1,200, loss 3.2104,…
+        █▇▆▆▅▅▄▄▃▃▃▂▂▂▂▂▂▂▁▁▁▁▁▁▁▁▁▁▁▁  loss 3.0228 at step 1,190, the best run had 2.8228
+    slot 1 · experiment 18 · running  ████████▉···········  2m 13s of 5m 00s  step 1,200, loss 3.2104,…
+        █▇▇▇▆▆▅▅▅▄▄▄▃▃▃▂▂▂▂▁  loss 7.0762 at step 190, the best run had 4.7762
+    slot 2 · idle · idle    step 1,200, loss 3.2104, lr 0.0003
+    ");
+    assert_eq!(bundle.html().unwrap().matches("<img").count(), 2);
+    // The run of another experiment, seen a moment too late, is not this one's.
+    status.slots[1].experiment = Some(19);
+    assert_eq!(
+        crate::live(&view(&status, &experiments, &metric, &drawn)).html().unwrap().matches("<img").count(),
+        1
+    );
+}
+
+#[test]
+fn what_needs_a_person_comes_first_and_once() {
+    let mut status = status();
+    status.state = LoopState::Paused;
+    status.problem = Some("paused: the key is wrong".to_owned());
+    status.alerts = vec!["paused: the key is wrong".to_owned()];
+    let (metric, drawn) = (metric(), bare());
+    let mut live = view(&status, &[], &metric, &drawn);
+    live.trouble = Some("the file server is away");
+    let bundle = crate::live(&live);
+    assert!(bundle.text().contains("\nneeds you: paused: the key is wrong\n"), "{}", bundle.text());
+    assert_eq!(bundle.text().matches("the key is wrong").count(), 1);
+    assert!(bundle.text().ends_with("not up to date: the file server is away"));
+    assert!(bundle.html().unwrap().contains("Not up to date"));
+}
+
+#[test]
+fn a_narrow_terminal_has_no_longer_lines() {
+    let (status, experiments, metric) = (status(), ledger(17), metric());
+    let drawn = drawn(&experiments);
+    for width in [40, 60, 100] {
+        let live = Live { width, ..view(&status, &experiments, &metric, &drawn) };
+        let text = crate::live(&live).text().to_owned();
+        assert!(text.lines().all(|line| crate::text::columns(line) <= width), "{text}");
+    }
+}
+
+#[test]
+fn a_log_has_a_line_for_what_is_new() {
+    let (mut now, experiments, metric) = (status(), ledger(17), metric());
+    let at = epoch_start().to_zoned(TimeZone::UTC);
+    let before = status();
+    now.state = LoopState::Proposing;
+    assert_eq!(crate::state(Some(&before), &now, &at), [""; 0]);
+    now.state = LoopState::Idle;
+    now.ended = Some("its time is over".to_owned());
+    now.problem = Some("a hook failed".to_owned());
+    now.alerts = vec!["experiment 7 is suspect".to_owned()];
+    let mut lines = vec![crate::judged(&experiments[16], &experiments, &metric, &at)];
+    lines.extend(crate::state(Some(&before), &now, &at));
+    assert_snapshot!(lines.join("\n"), @r"
+    22:10:00  experiment 16: discard, val_bpb 1.029943 (+0.008632) in 5m 03s: learning rate 0.02 → 0.03
+    22:10:00  Ended: its time is over
+    22:10:00  problem: a hook failed
+    22:10:00  needs you: experiment 7 is suspect
+    ");
+}
+
+#[test]
+fn how_long_ago_it_ended() {
+    let mut status = status();
+    (status.state, status.slots, status.ended) = (LoopState::Idle, Vec::new(), Some("done".to_owned()));
+    status.ended_at = Some(epoch_start());
+    let (metric, drawn) = (metric(), bare());
+    let first = |seconds| {
+        let mut live = view(&status, &[], &metric, &drawn);
+        live.now = (epoch_start() + SignedDuration::from_secs(seconds)).to_zoned(TimeZone::UTC);
+        crate::live(&live).text().split(" · ").next().unwrap_or_default().to_owned()
+    };
+    let all = [30, 600, 6000, 40_000, 400_000].map(first).join("\n");
+    assert_snapshot!(all, @r"
+    ■ Ended 22:10
+    ■ Ended 22:10, 10 min ago
+    ■ Ended 22:10, 2 h ago
+    ■ Ended yesterday 22:10, 11 h ago
+    ■ Ended Fri 20 Nov 22:10, 5 days ago
+    ");
 }

@@ -1,7 +1,20 @@
 use insta::assert_snapshot;
 
-use super::support::{crashes, ledger, loss, metric, one, turned};
+use super::support::{crashes, ledger as plain, loss, metric, one, turned};
 use crate::{Metric, Options, Page, Sort, chart};
+
+/// A ledger whose experiments build on the best so far, as those of a loop do.
+fn ledger(n: u64) -> Vec<lab::Experiment> {
+    let mut experiments = plain(n);
+    let mut best = experiments[0].record.candidate.clone();
+    for e in &mut experiments[1..] {
+        std::sync::Arc::make_mut(&mut e.record).parent = Some(best.clone());
+        if e.record.status == lab::Status::Keep {
+            best = e.record.candidate.clone();
+        }
+    }
+    experiments
+}
 
 #[test]
 fn the_table_of_a_night() {
@@ -9,24 +22,24 @@ fn the_table_of_a_night() {
     assert_snapshot!(bundle.text(), @r"
     val_bpb 1.023000 → 1.021311 (−0.2%, experiment 13) · 3 kept of 16 tried (19%)
 
-        #  status      value     Δ best     Δ base    time  proposer  hypothesis
-        0  keep     1.023000                        5m 01s  baseline  baseline
-        1  discard  1.033545  +0.010545  +0.010545  5m 02s  search    warm up the learning rate over 10…
-        2  keep     1.021422  −0.001578  −0.001578  5m 03s  search    deeper: 8 → 10 layers
-        3  discard  1.028851  +0.007429  +0.005851  5m 04s  search    GELU instead of squared ReLU
-        4  discard  1.031421  +0.009999  +0.008421  5m 05s  search    learning rate 0.02 → 0.03
-        5  discard  1.024861  +0.003439  +0.001861  5m 06s  search    weight decay 0.1 on matrices only
-        6  discard  1.029881  +0.008459  +0.006881  5m 07s  search    rotary base 10,000 → 50,000
-        7  discard  1.023081  +0.001659  +0.000081  5m 01s  search    tie the embedding and the head
-        8  discard  1.030105  +0.008683  +0.007105  5m 02s  search    cosine schedule with a floor of 1…
-        9  discard  1.025401  +0.003979  +0.002401  5m 03s  search    gradient clipping at 1.0
-       10  keep     1.021312  −0.000110  −0.001688  5m 04s  search    wider head dimension, fewer heads
-       11  discard  3.400000  +2.378688  +2.377000  5m 05s  search    drop the bias in the output proje…
-       12  discard  1.024545  +0.003233  +0.001545  5m 06s  search    halve the batch size
-    ★  13  keep     1.021311  −0.000001  −0.001689  5m 07s  search    warm up the learning rate over 10…
-       14  discard  1.022354  +0.001043  −0.000646  5m 01s  search    deeper: 8 → 10 layers
-       15  discard  1.033560  +0.012249  +0.010560  5m 02s  search    GELU instead of squared ReLU
-       16  discard  1.029943  +0.008632  +0.006943  5m 03s  search    learning rate 0.02 → 0.03
+        #  status        value   Δ parent     Δ base    time  proposer  hypothesis
+        0  K keep     1.023000                        5m 01s  baseline  baseline
+        1  D discard  1.033545  +0.010545  +0.010545  5m 02s  search    warm up the learning rate over…
+        2  K keep     1.021422  −0.001578  −0.001578  5m 03s  search    deeper: 8 → 10 layers
+        3  D discard  1.028851  +0.007429  +0.005851  5m 04s  search    GELU instead of squared ReLU
+        4  D discard  1.031421  +0.009999  +0.008421  5m 05s  search    learning rate 0.02 → 0.03
+        5  D discard  1.024861  +0.003439  +0.001861  5m 06s  search    weight decay 0.1 on matrices on…
+        6  D discard  1.029881  +0.008459  +0.006881  5m 07s  search    rotary base 10,000 → 50,000
+        7  D discard  1.023081  +0.001659  +0.000081  5m 01s  search    tie the embedding and the head
+        8  D discard  1.030105  +0.008683  +0.007105  5m 02s  search    cosine schedule with a floor of…
+        9  D discard  1.025401  +0.003979  +0.002401  5m 03s  search    gradient clipping at 1.0
+       10  K keep     1.021312  −0.000110  −0.001688  5m 04s  search    wider head dimension, fewer hea…
+       11  D discard  3.400000  +2.378688  +2.377000  5m 05s  search    drop the bias in the output pro…
+       12  D discard  1.024545  +0.003233  +0.001545  5m 06s  search    halve the batch size
+    ★  13  K keep     1.021311  −0.000001  −0.001689  5m 07s  search    warm up the learning rate over…
+       14  D discard  1.022354  +0.001043  −0.000646  5m 01s  search    deeper: 8 → 10 layers
+       15  D discard  1.033560  +0.012249  +0.010560  5m 02s  search    GELU instead of squared ReLU
+       16  D discard  1.029943  +0.008632  +0.006943  5m 03s  search    learning rate 0.02 → 0.03
     ");
 }
 
@@ -35,7 +48,7 @@ fn the_table_as_html() {
     let mut experiments = ledger(2);
     std::sync::Arc::make_mut(&mut experiments[1].record).confidence = Some(0.93);
     std::sync::Arc::make_mut(&mut experiments[1].record).hypothesis = "a < b & \"c\"".to_owned();
-    assert_snapshot!(crate::experiments(&experiments, &Options::new(metric())).html().unwrap(), @r#"<div><div style="margin:2px 0 6px 0">val_bpb 1.0230 (experiment 0) · 0 kept of 1 tried (0%)</div><table style="border-collapse:collapse;font-size:13px;margin:2px 0"><thead><tr><th style="padding:3px 8px;text-align:right;vertical-align:top;white-space:nowrap">#</th><th style="padding:3px 8px;text-align:left;vertical-align:top;white-space:nowrap">status</th><th style="padding:3px 8px;text-align:right;vertical-align:top;white-space:nowrap" title="val_bpb (lower is better)">val_bpb</th><th style="padding:3px 8px;text-align:right;vertical-align:top;white-space:nowrap" title="difference to the best that it was compared with">Δ best</th><th style="padding:3px 8px;text-align:right;vertical-align:top;white-space:nowrap" title="difference to the baseline">Δ baseline</th><th style="padding:3px 8px;text-align:right;vertical-align:top;white-space:nowrap" title="probability that the difference is real">sure</th><th style="padding:3px 8px;text-align:right;vertical-align:top;white-space:nowrap">time</th><th style="padding:3px 8px;text-align:left;vertical-align:top;white-space:nowrap">proposer</th><th style="padding:3px 8px;text-align:left;vertical-align:top;white-space:nowrap">hypothesis</th></tr></thead><tbody><tr style="background-color:#009e7326;font-weight:600"><td style="padding:3px 8px;text-align:right;vertical-align:top;white-space:nowrap"><span title="best">★ </span>0</td><td style="padding:3px 8px;text-align:left;vertical-align:top;white-space:nowrap" title="the baseline"><span style="display:inline-block;width:16px;border-radius:3px;background-color:#009e73;color:#ffffff;text-align:center;font-weight:600;font-size:11px;line-height:16px">K</span> keep</td><td style="padding:3px 8px;text-align:right;vertical-align:top;white-space:nowrap">1.0230</td><td style="padding:3px 8px;text-align:right;vertical-align:top;white-space:nowrap"><span style="opacity:0.65"></span></td><td style="padding:3px 8px;text-align:right;vertical-align:top;white-space:nowrap"><span style="opacity:0.65"></span></td><td style="padding:3px 8px;text-align:right;vertical-align:top;white-space:nowrap"></td><td style="padding:3px 8px;text-align:right;vertical-align:top;white-space:nowrap">5m 01s</td><td style="padding:3px 8px;text-align:left;vertical-align:top;white-space:nowrap">baseline</td><td style="padding:3px 8px;text-align:left;vertical-align:top;white-space:normal;min-width:180px;max-width:520px">baseline</td></tr><tr><td style="padding:3px 8px;text-align:right;vertical-align:top;white-space:nowrap">1</td><td style="padding:3px 8px;text-align:left;vertical-align:top;white-space:nowrap" title="not better than the best"><span style="display:inline-block;width:16px;border-radius:3px;background-color:#8a8a8a;color:#ffffff;text-align:center;font-weight:600;font-size:11px;line-height:16px">D</span> discard</td><td style="padding:3px 8px;text-align:right;vertical-align:top;white-space:nowrap">1.0335</td><td style="padding:3px 8px;text-align:right;vertical-align:top;white-space:nowrap"><span style="opacity:0.65">+0.0105</span></td><td style="padding:3px 8px;text-align:right;vertical-align:top;white-space:nowrap"><span style="opacity:0.65">+0.0105</span></td><td style="padding:3px 8px;text-align:right;vertical-align:top;white-space:nowrap">93%</td><td style="padding:3px 8px;text-align:right;vertical-align:top;white-space:nowrap">5m 02s</td><td style="padding:3px 8px;text-align:left;vertical-align:top;white-space:nowrap">search</td><td style="padding:3px 8px;text-align:left;vertical-align:top;white-space:normal;min-width:180px;max-width:520px">a &lt; b &amp; &quot;c&quot;</td></tr></tbody></table></div>"#);
+    assert_snapshot!(crate::experiments(&experiments, &Options::new(metric())).html().unwrap(), @r#"<div><div style="margin:2px 0 6px 0">val_bpb 1.0230 (experiment 0) · 0 kept of 1 tried (0%)</div><table style="border-collapse:collapse;font-size:13px;margin:2px 0"><thead><tr><th style="padding:3px 8px;text-align:right;vertical-align:top;white-space:nowrap">#</th><th style="padding:3px 8px;text-align:left;vertical-align:top;white-space:nowrap">status</th><th style="padding:3px 8px;text-align:right;vertical-align:top;white-space:nowrap" title="val_bpb (lower is better)">val_bpb</th><th style="padding:3px 8px;text-align:right;vertical-align:top;white-space:nowrap" title="difference to the experiment that it builds on">Δ parent</th><th style="padding:3px 8px;text-align:right;vertical-align:top;white-space:nowrap" title="difference to the baseline">Δ baseline</th><th style="padding:3px 8px;text-align:right;vertical-align:top;white-space:nowrap" title="probability that the difference is real">sure</th><th style="padding:3px 8px;text-align:right;vertical-align:top;white-space:nowrap" title="build and runs together">time</th><th style="padding:3px 8px;text-align:left;vertical-align:top;white-space:nowrap" title="what made the candidate">proposer</th><th style="padding:3px 8px;text-align:left;vertical-align:top;white-space:nowrap">hypothesis</th></tr></thead><tbody><tr style="background-color:#009e7326;font-weight:600"><td style="padding:3px 8px;text-align:right;vertical-align:top;white-space:nowrap"><span title="best">★ </span>0</td><td style="padding:3px 8px;text-align:left;vertical-align:top;white-space:nowrap" title="the baseline"><span style="display:inline-block;width:16px;border-radius:3px;background-color:#009e73;color:#111111;text-align:center;font-weight:600;font-size:11px;line-height:16px">K</span> keep</td><td style="padding:3px 8px;text-align:right;vertical-align:top;white-space:nowrap">1.0230</td><td style="padding:3px 8px;text-align:right;vertical-align:top;white-space:nowrap"><span style="opacity:0.65"></span></td><td style="padding:3px 8px;text-align:right;vertical-align:top;white-space:nowrap"><span style="opacity:0.65"></span></td><td style="padding:3px 8px;text-align:right;vertical-align:top;white-space:nowrap"></td><td style="padding:3px 8px;text-align:right;vertical-align:top;white-space:nowrap">5m 01s</td><td style="padding:3px 8px;text-align:left;vertical-align:top;white-space:nowrap">baseline</td><td style="padding:3px 8px;text-align:left;vertical-align:top;white-space:normal;min-width:180px;max-width:520px">baseline</td></tr><tr><td style="padding:3px 8px;text-align:right;vertical-align:top;white-space:nowrap">1</td><td style="padding:3px 8px;text-align:left;vertical-align:top;white-space:nowrap" title="not better than the best"><span style="display:inline-block;width:16px;border-radius:3px;background-color:#8a8a8a;color:#111111;text-align:center;font-weight:600;font-size:11px;line-height:16px">D</span> discard</td><td style="padding:3px 8px;text-align:right;vertical-align:top;white-space:nowrap">1.0335</td><td style="padding:3px 8px;text-align:right;vertical-align:top;white-space:nowrap"><span style="opacity:0.65">+0.0105</span></td><td style="padding:3px 8px;text-align:right;vertical-align:top;white-space:nowrap"><span style="opacity:0.65">+0.0105</span></td><td style="padding:3px 8px;text-align:right;vertical-align:top;white-space:nowrap">93%</td><td style="padding:3px 8px;text-align:right;vertical-align:top;white-space:nowrap">5m 02s</td><td style="padding:3px 8px;text-align:left;vertical-align:top;white-space:nowrap">search</td><td style="padding:3px 8px;text-align:left;vertical-align:top;white-space:normal;min-width:180px;max-width:520px">a &lt; b &amp; &quot;c&quot;</td></tr></tbody></table></div>"#);
 }
 
 #[test]
@@ -44,10 +57,10 @@ fn an_empty_ledger_and_one_of_crashes() {
     assert_snapshot!(crate::experiments(&crashes(3), &Options::new(metric())).text(), @r"
     0 kept of 2 tried (0%), 3 crashed
 
-      #  status  value  Δ best  Δ base    time  proposer  hypothesis
-      0  crash       –                  5m 01s  baseline  baseline
-      1  crash       –                  5m 02s  search    warm up the learning rate over 100 steps
-      2  crash       –                  5m 03s  search    deeper: 8 → 10 layers
+      #  status   value  Δ parent  Δ base    time  proposer  hypothesis
+      0  C crash      –                    5m 01s  baseline  baseline
+      1  C crash      –                    5m 02s  search    warm up the learning rate over 100 steps
+      2  C crash      –                    5m 03s  search    deeper: 8 → 10 layers
     ");
 }
 
@@ -64,25 +77,96 @@ fn sorted_filtered_and_cut() {
     assert_snapshot!(crate::experiments(&all, &options).text(), @r"
     tokens_per_second 11,908 → 11,990 1/s (+0.7%, experiment 967) · 199 kept of 999 tried (20%), 96 crashed
 
-        #  status    value  Δ best  Δ base    time  proposer  hypothesis
-      996  discard  11,943     −47     +35  5m 03s  search    halve the batch size
-      997  discard  11,970     −19     +62  5m 04s  search    warm up the learning rate over 100 steps
-      998  discard  11,973     −17     +65  5m 05s  search    deeper: 8 → 10 layers
-      999  discard  11,967     −23     +59  5m 06s  search    GELU instead of squared ReLU
-    … the last 4 of 1,000 experiments
+        #  status      value  Δ parent  Δ base    time  proposer  hypothesis
+      996  D discard  11,943       −47     +35  5m 03s  search    halve the batch size
+      997  D discard  11,970       −20     +62  5m 04s  search    warm up the learning rate over 100 st…
+      998  D discard  11,973       −17     +65  5m 05s  search    deeper: 8 → 10 layers
+      999  D discard  11,967       −23     +59  5m 06s  search    GELU instead of squared ReLU
+    … the last 4 of 1,000 experiments; `--page N` shows one of 250 pages
     ");
     (options.sort, options.top, options.statuses) = (Sort::Value, Some(3), vec![lab::Status::Keep]);
     options.own = Some("another".to_owned());
     assert_snapshot!(crate::experiments(&all, &options).text(), @r"
     tokens_per_second 11,908 → 11,990 1/s (+0.7%, experiment ada/967) · 199 kept of 999 tried (20%), 96 crashed
 
-             #  status   value  Δ best  Δ base    time  proposer  hypothesis
-    ★  ada/967  keep    11,990       0     +82  5m 02s  search    tie the embedding and the head
-       ada/973  keep    11,990       0     +82  5m 01s  search    warm up the learning rate over 100 st…
-       ada/977  keep    11,990       0     +82  5m 05s  search    weight decay 0.1 on matrices only
+             #  status   value  Δ parent  Δ base    time  proposer  hypothesis
+    ★  ada/967  K keep  11,990        +1     +82  5m 02s  search    tie the embedding and the head
+       ada/973  K keep  11,990         0     +82  5m 01s  search    warm up the learning rate over 100…
+       ada/977  K keep  11,990         0     +82  5m 05s  search    weight decay 0.1 on matrices only
     ");
     options.since = Some("2100-01-01T00:00:00Z".parse().unwrap());
     assert!(crate::experiments(&all, &options).text().starts_with("No experiment matches."));
+}
+
+#[test]
+fn what_does_not_count_has_no_rank() {
+    let mut all = ledger(17);
+    let change = |e: &mut lab::Experiment, value: f64, status| {
+        let record = std::sync::Arc::make_mut(&mut e.record);
+        (record.value, record.status) = (Some(value), status);
+    };
+    change(&mut all[3], 0.1, lab::Status::Invalid);
+    change(&mut all[4], 0.2, lab::Status::Suspect);
+    change(&mut all[5], 0.3, lab::Status::Discard);
+    all[5].judged = Some(lab::Status::Keep);
+    change(&mut all[6], 0.4, lab::Status::Discard);
+    std::sync::Arc::make_mut(&mut all[6].record).epoch = lab::Epoch::new("before");
+    let mut options = Options::new(metric());
+    (options.sort, options.top) = (Sort::Value, Some(3));
+    let numbers = |options: &Options| {
+        let rows = crate::choose(&all, options).into_iter();
+        rows.map(|e| e.record.number.to_string()).collect::<Vec<_>>().join(" ")
+    };
+    assert_snapshot!(numbers(&options), @"13 10 2");
+    // Where they are asked for by name, they are ranked.
+    options.statuses = vec![lab::Status::Invalid, lab::Status::Suspect];
+    assert_snapshot!(numbers(&options), @"3 4");
+    (options.statuses, options.top) = (Vec::new(), None);
+    assert_snapshot!(numbers(&options), @"13 10 2 14 0 7 12 9 16 8 1 15 11 3 4 5 6");
+    options.reverse = true;
+    assert_snapshot!(numbers(&options), @"11 15 1 8 16 9 12 7 0 14 2 10 13 3 4 5 6");
+}
+
+#[test]
+fn filtered_by_words_and_shown_in_pages() {
+    let mut all = ledger(17);
+    for e in all.iter_mut().filter(|e| e.record.number % 4 == 1) {
+        let record = std::sync::Arc::make_mut(&mut e.record);
+        record.proposer = "acp:claude".to_owned();
+        record.cost.usd = 0.01 * record.number as f64;
+        record.summary.insert("peak_vram_mb".to_owned(), 45_060.2 - record.number as f64 * 1000.0);
+    }
+    let mut options = Options::new(metric());
+    options.limit = 3;
+    options.page = Some(2);
+    options.proposer = Some("CLAUDE".to_owned());
+    options.width = 140;
+    for e in crate::shown(&all, &options) {
+        options.losses.insert(e.record.id, loss(50, 2.0).into_iter().map(|point| point.1).collect());
+    }
+    assert_snapshot!(crate::experiments(&all, &options).text(), @r"
+    val_bpb 1.023000 → 1.021311 (−0.2%, experiment 13) · 3 kept of 16 tried (19%)
+
+        #  status     value   Δ parent     Δ base    time   memory   cost  loss        proposer    hypothesis
+    ★  13  K keep  1.021311  −0.000001  −0.001689  5m 07s  32.1 GB  $0.13  █▇▅▄▄▃▂▂▁▁  acp:claude  warm up the learning rate over 100 steps
+    … rows 4 to 4 of 4 experiments; `--page N` shows one of 2 pages
+    acp:claude: 1 kept of 4, −0.000001 in 20m 18s, $0.28
+    search: 2 kept of 12, −0.001688 in 1h 00m
+    ");
+    options.page = Some(9);
+    let bundle = crate::experiments(&all, &options);
+    assert!(bundle.text().contains("no page 9: there are 2 of 4 experiments"), "{}", bundle.text());
+    (options.page, options.proposer, options.text) = (None, None, Some("Rotary".to_owned()));
+    (options.sort, options.limit) = (Sort::Cost, 50);
+    assert_eq!(crate::choose(&all, &options).iter().map(|e| e.record.number).collect::<Vec<_>>(), [6]);
+    options.text = None;
+    let first = |sort, reverse| {
+        let options = Options { sort, reverse, ..options.clone() };
+        crate::choose(&all, &options)[0].record.number
+    };
+    let order =
+        [Sort::Cost, Sort::Memory, Sort::Delta, Sort::Seconds, Sort::Newest].map(|sort| first(sort, false));
+    assert_eq!((order, first(Sort::Cost, true), first(Sort::Number, true)), ([13, 1, 2, 6, 16], 1, 16));
 }
 
 #[test]
@@ -125,6 +209,7 @@ fn one_experiment_on_a_page() {
     runs        seed 42: 1 in 5m 00s
     cost        $0.0213
     summary     peak_vram_mb 39,210
+    memory      39.2 GB at most
     machine     gpu-7, x86_64, 2 cores, rustc 1.95.0
     note        Ada: looks real
 
@@ -165,8 +250,31 @@ fn a_diff_in_colours() {
     +new
     \ No newline at end of file
     ");
-    assert_snapshot!(bundle.html().unwrap(), @r#"<div style="margin:2px 0;padding:0;font-family:monospace;font-size:12px;line-height:1.45;overflow-x:auto"><div style="white-space:pre;padding:0 6px;font-weight:600">diff --git a/f b/f</div><div style="white-space:pre;padding:0 6px;font-weight:600">--- a/f</div><div style="white-space:pre;padding:0 6px;font-weight:600">+++ b/f</div><div style="white-space:pre;padding:0 6px;background-color:#0072b21f;opacity:0.75">@@ -1,2 +1,2 @@</div><div style="white-space:pre;padding:0 6px;"> same</div><div style="white-space:pre;padding:0 6px;background-color:#d55e002e">-old &lt;b&gt;</div><div style="white-space:pre;padding:0 6px;background-color:#009e732e">+new</div><div style="white-space:pre;padding:0 6px;opacity:0.65;font-style:italic">\ No newline at end of file</div></div>"#);
+    assert_snapshot!(bundle.html().unwrap(), @r#"<div style="margin:2px 0;padding:0;font-family:monospace;font-size:12px;line-height:1.45;overflow-x:auto" dir="ltr"><div style="white-space:pre;padding:0 6px;font-weight:600">diff --git a/f b/f</div><div style="white-space:pre;padding:0 6px;font-weight:600">--- a/f</div><div style="white-space:pre;padding:0 6px;font-weight:600">+++ b/f</div><div style="white-space:pre;padding:0 6px;background-color:#0072b21f;opacity:0.75">@@ -1,2 +1,2 @@</div><div style="display:inline-block;vertical-align:top;width:49.8%;min-width:380px;overflow-x:auto;box-sizing:border-box"><div style="white-space:pre;padding:0 6px;"><span style="display:inline-block;width:40px;opacity:0.6;text-align:right;margin:0 8px 0 0">1</span> same</div><div style="white-space:pre;padding:0 6px;background-color:#d55e002e"><span style="display:inline-block;width:40px;opacity:0.6;text-align:right;margin:0 8px 0 0">2</span>-old &lt;b&gt;</div><div style="white-space:pre;padding:0 6px;opacity:0.65;font-style:italic"><span style="display:inline-block;width:40px;opacity:0.6;text-align:right;margin:0 8px 0 0"></span>\ No newline at end of file</div></div><div style="display:inline-block;vertical-align:top;width:49.8%;min-width:380px;overflow-x:auto;box-sizing:border-box"><div style="white-space:pre;padding:0 6px;"><span style="display:inline-block;width:40px;opacity:0.6;text-align:right;margin:0 8px 0 0">1</span> same</div><div style="white-space:pre;padding:0 6px;background-color:#009e732e"><span style="display:inline-block;width:40px;opacity:0.6;text-align:right;margin:0 8px 0 0">2</span>+new</div><div style="white-space:pre;padding:0 6px;opacity:0.65;font-style:italic"><span style="display:inline-block;width:40px;opacity:0.6;text-align:right;margin:0 8px 0 0"></span>\ No newline at end of file</div></div></div>"#);
     assert_eq!(crate::diff("").text(), "No difference.");
+}
+
+#[test]
+fn what_was_stands_beside_what_is() {
+    let unified = "diff --git a/t.py b/t.py\n--- a/t.py\n+++ b/t.py\n@@ -7,4 +7,5 @@ def f():\n import torch\n-LR = 0.04  # rate\n+LR = 0.02  # rate\n+WARMUP = 0.3\n done\n";
+    let html = crate::diff(unified).html().unwrap().to_owned();
+    let columns: Vec<&str> = html.split("width:49.8%").collect();
+    assert_eq!(columns.len(), 3, "{html}");
+    // As many rows on the one side as on the other, and the words that differ are marked.
+    let rows = |column: &str| column.matches("<div style=\"white-space:pre").count();
+    assert_eq!((rows(columns[1]), rows(columns[2])), (4, 4));
+    assert!(columns[1].contains("border-radius:2px\">0.04</span>"), "{html}");
+    assert!(columns[2].contains("border-radius:2px\">0.02</span>"), "{html}");
+    assert!(
+        html.contains(">import</span>") && html.contains(">8</span>") && html.contains("@@ -7,4"),
+        "{html}"
+    );
+    for dropped in ["<style", "flex", "class=", "grid"] {
+        assert!(!html.contains(dropped), "{dropped}");
+    }
+    // With one side alone nothing stands beside it.
+    let new = crate::diff("--- /dev/null\n+++ b/t.rs\n@@ -0,0 +1 @@\n+const N: usize = 1;\n");
+    assert!(!new.html().unwrap().contains("49.8%") && new.html().unwrap().contains(">const</span>"));
 }
 
 #[test]
