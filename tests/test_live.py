@@ -81,6 +81,29 @@ def test_views_share_one_watch_and_are_silent_when_nothing_happens(lab: Lab) -> 
     lab.is_sound(3)
 
 
+def test_trouble_does_not_end_the_watch(lab: Lab) -> None:
+    lab.hold()
+    with kernel(lab) as it:
+        it.execute("%loop start --experiments 3 --seed 1")
+        lab.has_started(0)
+        lab.go(0)
+        lab.has_started(1)
+        it.wait_published("update_display_data", lambda content: "baseline" in content["data"]["text/plain"])
+        ref = lab.root / ".git/refs/overnight/ledger/main"
+        good = ref.read_text()
+        ref.write_text("no commit\n")
+        said = it.wait_published("update_display_data",
+                                 lambda content: "not up to date" in content["data"]["text/plain"])
+        assert "Not up to date" in said["content"]["data"]["text/html"]
+        assert "val_bpb" in said["content"]["data"]["text/plain"], "what was known is still shown"
+        ref.write_text(good)
+        it.wait_published("update_display_data",
+                          lambda content: "not up to date" not in content["data"]["text/plain"])
+        lab.go()
+        it.wait_published("update_display_data", lambda content: "Ended" in content["data"]["text/plain"])
+    lab.is_sound(3)
+
+
 def test_yesterdays_view_says_so(lab: Lab) -> None:
     lab.night("--experiments", "2", "--seed", "1")
     status = lab.status()

@@ -32,7 +32,7 @@ def night(lab: Lab) -> None:
         worse = {TRAIN!r}.replace("WARMUP = 0.10", f"WARMUP = 0.0{{number}}")
         broken = {TRAIN!r} + f"\\nraise RuntimeError({{number}})\\n"
         open("train.py", "w").write([better, worse, broken][number % 3 - 1])
-        print(json.dumps({{"hypothesis": f"idea {{number}}: a wider \\u05d0\\u05d1 model", "cost": {{"usd": 0.25}}}}))
+        print(json.dumps({{"hypothesis": f"idea {{number}}: a wider \\u05d0\\u05d1 model", "cost": {{"usd": 0.25, "input_tokens": 10, "output_tokens": 5}}}}))
         """
     )
     lab.night("--experiments", "7", "--agent", agent)
@@ -43,11 +43,14 @@ def test_the_table_is_filtered_sorted_and_paged(lab: Lab) -> None:
     night(lab)
     full = lab.overnight("experiments").out
     head = next(line for line in full.splitlines() if "hypothesis" in line)
-    assert re.search(r"Δ parent +Δ base", head) and " loss " in head, full
+    assert re.search(r"Δ parent +Δ base", head) and "memory" not in head, "a terminal has room for so much"
+    with kernel(lab) as it:
+        html = it.execute("%experiments").data[0]["text/html"]
+    assert all(f">{name}</th>" in html for name in ("memory", "cost", "loss")) and "45.1 GB" in html and "▁" in html
     assert "K keep" in full and "C crash" in full
     top = lab.overnight("experiments", "--top", "3").out
     numbers = [int(line.split()[0].strip("★") or line.split()[1]) for line in top.splitlines() if re.search(r"[KDCI] (keep|disc|crash)", line)]
-    assert len(numbers) == 3 and "crash" not in top
+    assert len(numbers) == 3 and "C crash" not in top
     values = {e["number"]: e["value"] for e in lab.experiments()}
     assert [values[n] for n in numbers] == sorted(v for v in values.values() if v)[:3]
     assert lab.overnight("experiments", "--status", "keep,crash").out.count("discard") == 0

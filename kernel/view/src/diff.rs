@@ -73,7 +73,9 @@ fn look(kind: Kind) -> String {
 fn words(line: &Line) -> Markup {
     let ground = if line.kind == Kind::Removed { style::RED } else { style::GREEN };
     let styled = |look: &Look| {
-        let mut parts: Vec<String> = look.ink.iter().map(|ink| ink.style().to_owned()).collect();
+        // On the ground of a change no other colour than the page's own can be read in every theme.
+        let ink = look.ink.filter(|_| !look.changed);
+        let mut parts: Vec<String> = ink.iter().map(|ink| ink.style().to_owned()).collect();
         parts.extend(look.changed.then(|| format!("background-color:{ground}66;border-radius:2px")));
         parts.join(";")
     };

@@ -31,7 +31,9 @@ impl Ink {
             "comment" => Some(Self::Comment),
             "keyword" | "conditional" | "repeat" | "include" => Some(Self::Keyword),
             "string" | "escape" | "character" => Some(Self::Text),
-            "number" | "float" | "boolean" | "constant" => Some(Self::Number),
+            "number" | "float" | "boolean" => Some(Self::Number),
+            // Not a constant's name, which stands out by its letters.
+            "constant" if name == "constant.builtin" => Some(Self::Number),
             _ => None,
         }
     }

@@ -23,6 +23,19 @@ const SPARK: usize = 10;
 /// So many columns are left for the hypothesis before others are left out.
 const PROSE: usize = 30;
 
+/// A proposer without the folder that its program is in.
+fn by(proposer: &str) -> String {
+    let name = one_line(proposer);
+    match name.split_once(':') {
+        Some(("command", command)) => {
+            let (program, rest) = command.split_once(' ').unwrap_or((command, ""));
+            let program = program.rsplit('/').next().unwrap_or(program);
+            format!("command:{program} {rest}").trim_end().to_owned()
+        }
+        _ => name,
+    }
+}
+
 /// The table of `all` experiments of a tag (in the order of their numbers; the options choose from them).
 pub fn experiments(all: &[Experiment], options: &Options) -> Bundle {
     let standing = Standing::of(all);
@@ -132,7 +145,7 @@ impl View<'_> {
             Column::Loss => {
                 self.options.losses.get(&record.id).map_or(String::new(), |loss| spark(loss, SPARK))
             }
-            Column::Proposer => one_line(&record.proposer),
+            Column::Proposer => by(&record.proposer),
         }
     }
 
@@ -194,7 +207,9 @@ impl View<'_> {
     }
 
     fn html(&self, rows: &[&Experiment], summary: &str, notes: &[String]) -> Markup {
-        let more = self.columns(rows);
+        let mut more = self.columns(rows);
+        // After the hypothesis: where there is no room for both, that is the one to be seen.
+        more.retain(|column| *column != Column::Proposer);
         let side = |column: Column| if column.align() == Align::Right { style::NUMBER } else { style::CELL };
         html! {
             div {
@@ -210,6 +225,7 @@ impl View<'_> {
                             th style=(style::NUMBER) title="difference to the baseline" { "Δ baseline" }
                             @for column in &more { th style=(side(*column)) title=(column.head().1) { (column.head().0) } }
                             th style=(style::CELL) { "hypothesis" }
+                            th style=(style::CELL) title=(Column::Proposer.head().1) { "proposer" }
                         } }
                         tbody { @for e in rows { (self.html_row(e, &more)) } }
                     }
@@ -232,6 +248,9 @@ impl View<'_> {
                 td style=(style::NUMBER) { (self.html_delta(self.standing.gain(e))) }
                 @for column in more { (self.html_cell(e, *column)) }
                 td style=(style::PROSE) { (outside(&clip(&hypothesis(e), 300))) }
+                td style=(style::CELL) title=(clip(&one_line(&e.record.proposer), 300)) {
+                    (outside(&clip(&self.cell(e, Column::Proposer), 24)))
+                }
             }
         }
     }
@@ -240,7 +259,6 @@ impl View<'_> {
         let cell = self.cell(e, column);
         html! {
             @match column {
-                Column::Proposer => td style=(style::CELL) { (outside(&clip(&cell, 24))) },
                 Column::Loss => td style=(format!("{};font-family:monospace;font-size:11px", style::CELL)) { (cell) },
                 _ => td style=(style::NUMBER) { (cell) },
             }

@@ -272,9 +272,11 @@ fn gpu(slot: &SlotStatus) -> Option<String> {
 }
 
 fn slot(slot: &SlotStatus, live: &Live) -> Slot {
-    let mut name = slot.experiment.map_or_else(|| "idle".to_owned(), |number| format!("experiment {number}"));
-    if live.status.slots.len() > 1 {
-        name = format!("slot {} · {name}", slot.slot);
+    let place = (live.status.slots.len() > 1).then(|| format!("slot {}", slot.slot));
+    let parts = [place, slot.experiment.map(|number| format!("experiment {number}"))];
+    let mut name = parts.into_iter().flatten().collect::<Vec<_>>().join(" · ");
+    if name.is_empty() {
+        "slot".clone_into(&mut name);
     }
     let running = slot.phase == "running" && slot.budget.0 > 0.0;
     let time = if running {

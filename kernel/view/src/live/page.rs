@@ -16,7 +16,10 @@ use crate::{
 
 const BOX: &str = "border:1px solid #80808040;border-radius:6px;padding:10px 14px;margin:2px 0;max-width:860px;line-height:1.45";
 const ROW: &str = "margin:6px 0 0 0";
-const FIGURE: &str = "display:inline-block;vertical-align:top;width:400px;max-width:100%;margin:4px 12px 0 0";
+const FIGURE: &str = "display:inline-block;vertical-align:top;width:46%;min-width:330px;margin:8px 12px 0 0";
+/// Two of them, or one and a figure, stand beside each other.
+const SLOT: &str = "display:inline-block;vertical-align:top;width:46%;min-width:330px;margin:8px 8px 0 0;\
+                    padding:6px 10px;border-radius:4px;background-color:#80808014";
 const CAPTION: &str = "font-size:12px;opacity:0.75";
 
 pub(super) fn markup(live: &Live, facts: &Facts) -> Markup {
@@ -75,7 +78,7 @@ fn night(name: &str, share: Option<f64>, words: &str) -> Markup {
 fn slot_box(slot: &Slot, live: &Live) -> Markup {
     let picture = slot.number.filter(|_| slot.curve.is_some()).and_then(|number| live.pictures.curve(number));
     html! {
-        div style="margin:8px 0 0 0;padding:6px 10px;border-radius:4px;background-color:#80808014" {
+        div style=(SLOT) {
             div {
                 b { (slot.name) } " · " (slot.phase)
                 @if !slot.time.is_empty() { span style=(style::MUTED) { " · " (slot.time) } }

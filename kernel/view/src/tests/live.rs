@@ -232,7 +232,7 @@ fn each_slot_has_its_own_curve() {
         █▇▆▆▅▅▄▄▃▃▃▂▂▂▂▂▂▂▁▁▁▁▁▁▁▁▁▁▁▁  loss 3.0228 at step 1,190, the best run had 2.8228
     slot 1 · experiment 18 · running  ████████▉···········  2m 13s of 5m 00s  step 1,200, loss 3.2104,…
         █▇▇▇▆▆▅▅▅▄▄▄▃▃▃▂▂▂▂▁  loss 7.0762 at step 190, the best run had 4.7762
-    slot 2 · idle · idle    step 1,200, loss 3.2104, lr 0.0003
+    slot 2 · idle    step 1,200, loss 3.2104, lr 0.0003
     ");
     assert_eq!(bundle.html().unwrap().matches("<img").count(), 2);
     // The run of another experiment, seen a moment too late, is not this one's.
