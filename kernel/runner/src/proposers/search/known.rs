@@ -89,6 +89,11 @@ impl<'a> Known<'a> {
         Self { brief, parameters, told, domains, best, tried, pending }
     }
 
+    /// Where the best is for the optimizer.
+    pub(super) fn best(&self) -> &[f64] {
+        &self.best
+    }
+
     /// What the optimizer makes of it.
     pub(crate) fn optimizer(&self) -> Optimizer<'_> {
         let learned: Vec<_> = self

@@ -31,6 +31,7 @@ use lab::{CommitId, Cost};
 
 mod constants;
 mod domain;
+mod effects;
 mod factor;
 mod known;
 mod literal;
@@ -40,6 +41,7 @@ mod surrogate;
 
 pub use constants::{Constant, Language, Origin, constants};
 pub use domain::{Domain, Scale};
+pub use effects::{Effect, Expectation};
 pub use literal::{Literal, Value};
 pub use optimizer::Optimizer;
 
