@@ -11,22 +11,49 @@ pub fn numbers(frame: &DataFrame, name: &str) -> Result<Vec<Option<f64>>, Frames
     Ok(values.iter().map(|value| value.filter(|value| value.is_finite())).collect())
 }
 
-/// A metric of runs over their steps: the one that is `wanted`, else a loss, else the one with the most values.
-/// Gives its name and its points, of which there are none where no run has it.
+/// A metric of runs over their steps: the one that is `wanted`, else the one that people look at first. Gives its name
+/// and its points, of which there are none where no run has it.
+///
+/// A value that is not a number stays one, and between two runs stands a point that is none: what draws them is
+/// interrupted there.
 pub fn curve(frame: &DataFrame, wanted: Option<&str>) -> Result<(String, Vec<(f64, f64)>), FramesError> {
     let name = wanted.unwrap_or_else(|| shown(frame)).to_owned();
     if frame.column(&name).is_err() {
         return Ok((name, Vec::new()));
     }
-    let points = numbers(frame, "step")?.into_iter().zip(numbers(frame, &name)?);
-    Ok((name, points.filter_map(|(step, value)| step.zip(value)).collect()))
+    let values = column(frame, &name)?.cast(&DataType::Float64).map_err(unfit(&name))?;
+    let values = values.f64().map_err(unfit(&name))?;
+    let runs = numbers(frame, "run")?;
+    let mut points: Vec<(f64, f64)> = Vec::new();
+    let mut before = None;
+    for ((step, run), value) in numbers(frame, "step")?.into_iter().zip(runs).zip(values.iter()) {
+        let Some((step, value)) = step.zip(value) else { continue };
+        if before.is_some_and(|before| before != run) {
+            points.push((f64::NAN, f64::NAN));
+        }
+        before = Some(run);
+        points.push((step, value));
+    }
+    Ok((name, points))
 }
 
+/// Names that a loss goes by, the one that people look at first at the beginning.
+const LOSSES: [&str; 5] = ["loss", "train_loss", "train/loss", "val_loss", "val/loss"];
+/// How the names of what a machine says of itself begin: no metric of the work.
+const TELEMETRY: [&str; 7] = ["gpu", "cpu", "mem", "ram", "power", "temp", "disk"];
+
+/// The metric that is drawn where none is named: a loss, else the one with the most values; what only tells of time and
+/// machine comes last.
 fn shown(frame: &DataFrame) -> &str {
     let metrics = || frame.columns().iter().filter(|column| !KEYS.contains(&column.name().as_str()));
     let has = |name: &&str| metrics().any(|column| column.name() == name);
-    let most = || metrics().min_by_key(|column| column.null_count()).map(|column| column.name().as_str());
-    ["loss", "train_loss", "train/loss"].into_iter().find(has).or_else(most).unwrap_or("loss")
+    let aside = |name: &str| {
+        let name = name.to_lowercase();
+        let first = name.split(['_', '/', '.']).next().unwrap_or_default();
+        TELEMETRY.contains(&first) || ["dt", "lr", "lrm", "mfu", "epoch", "tok/sec"].contains(&name.as_str())
+    };
+    let most = metrics().min_by_key(|column| (aside(column.name()), column.null_count()));
+    LOSSES.into_iter().find(has).or(most.map(|column| column.name().as_str())).unwrap_or("loss")
 }
 
 /// A column as words.
