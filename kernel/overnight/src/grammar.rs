@@ -17,7 +17,7 @@ mod setup;
 pub(crate) use ask::AskArgs;
 pub(crate) use exchange::{FsckArgs, GcArgs, ImportArgs, MergeArgs, ShareArgs};
 pub(crate) use look::{DiffArgs, ExperimentsArgs, OneArgs, Sort, SqlArgs};
-pub(crate) use plot::{PlotArgs, PlotKind};
+pub(crate) use plot::{PlotArgs, PlotKind, Subject};
 pub(crate) use report::{MorningArgs, ReportArgs, ReportForm, Since};
 pub(crate) use setup::{InstallArgs, LabArgs, NewArgs};
 

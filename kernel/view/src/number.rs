@@ -69,24 +69,35 @@ pub(crate) fn short(value: f64) -> String {
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }
 
-/// Tick labels on an axis, all with the decimals that `step` needs: `0.95`, `20k`, `1.5M`.
-pub(crate) fn tick(value: f64, step: f64) -> String {
-    for (unit, suffix) in [(1e9, "G"), (1e6, "M"), (1e3, "k")] {
-        if value.abs() >= unit * 10.0 && step >= unit
-            || value.abs() >= unit && step >= unit / 10.0 && unit > 1e3
-        {
-            return format!("{}{suffix}", trim(&fixed(value / unit, 2)));
-        }
-    }
-    if step < 1e-6 {
-        return format!("{value:e}").replace('-', "−");
-    }
-    let decimals = (-(step * 1.000_001).log10().floor()).max(0.0) as usize;
-    fixed(value, decimals)
+/// A round number: `0.02`, `1,000`, `1e−5`.
+pub(crate) fn plain(value: f64) -> String {
+    if value == 0.0 || (1e-4..1e7).contains(&value.abs()) { short(value) } else { exponent(value) }
 }
 
-fn trim(text: &str) -> &str {
-    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { text }
+fn exponent(value: f64) -> String {
+    format!("{value:.1e}").replace(".0e", "e").replace('-', "−")
+}
+
+/// The words for the ticks of an axis, which are `step` apart: all with the same decimals and the same unit, as
+/// `0.95`, `20k`, `1.5M`.
+pub(crate) fn ticks(values: &[f64], step: f64) -> Vec<String> {
+    let largest = values.iter().map(|value| value.abs()).fold(0.0, f64::max);
+    // In thousands only what is long otherwise, and nothing that would need more than one decimal.
+    let units = [(1e9, "G", 1e9), (1e6, "M", 1e6), (1e3, "k", 1e4)];
+    let (unit, suffix, _) = units
+        .into_iter()
+        .find(|(unit, _, from)| largest >= *from && step >= unit / 10.0)
+        .unwrap_or((1.0, "", 0.0));
+    let step = step / unit;
+    if step < 1e-6 || largest / unit >= 1e12 {
+        return values.iter().map(|value| exponent(*value)).collect();
+    }
+    let decimals = (-(step * 1.000_001).log10().floor()).max(0.0) as usize;
+    let word = |value: &f64| {
+        let text = fixed(value / unit, decimals);
+        if *value == 0.0 || suffix.is_empty() { text } else { format!("{text}{suffix}") }
+    };
+    values.iter().map(word).collect()
 }
 
 /// `−2.9%`: how far `value` is from `from`, if that can be said.
@@ -147,9 +158,12 @@ mod tests {
 
     #[test]
     fn ticks_and_durations() {
-        assert_eq!((tick(0.95, 0.05), tick(1.0, 0.05)), ("0.95".into(), "1.00".into()));
-        assert_eq!((tick(20_000.0, 5000.0), tick(1_500_000.0, 500_000.0)), ("20k".into(), "1.5M".into()));
-        assert_eq!((tick(1200.0, 200.0), tick(0.0, 200.0)), ("1,200".into(), "0".into()));
+        assert_eq!(ticks(&[0.95, 1.0], 0.05), ["0.95", "1.00"]);
+        assert_eq!(ticks(&[0.0, 5e3, 1e4, 1.5e4], 5e3), ["0", "5k", "10k", "15k"]);
+        assert_eq!(ticks(&[5e5, 1e6, 1.5e6], 5e5), ["0.5M", "1.0M", "1.5M"]);
+        assert_eq!(ticks(&[0.0, 200.0, 1200.0], 200.0), ["0", "200", "1,200"]);
+        assert_eq!(ticks(&[1e7, 1e7 + 1.0], 1.0), ["10,000,000", "10,000,001"]);
+        assert_eq!(ticks(&[2e-8, 4e-8], 2e-8), ["2e−8", "4e−8"]);
         assert_eq!(duration(Seconds(302.0)), "5m 02s");
         assert_eq!(duration(Seconds(42.11)), "42.1s");
         assert_eq!(duration(Seconds(3780.0)), "1h 03m");

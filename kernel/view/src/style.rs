@@ -18,8 +18,6 @@ pub(crate) const LIVE: &str = "#3a96d0";
 pub(crate) const RED: &str = "#d55e00";
 /// To be looked at.
 pub(crate) const ORANGE: &str = "#e69f00";
-/// A second line.
-pub(crate) const SKY: &str = "#56b4e9";
 /// A third.
 pub(crate) const PURPLE: &str = "#cc79a7";
 /// Discarded, of no weight.

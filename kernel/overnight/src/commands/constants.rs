@@ -1,6 +1,6 @@
 //! The table `constants`, which is made where a query names it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use frames::{Constant, Frames};
 use lab::{Experiment, Lab, Tag};
@@ -22,21 +22,7 @@ type Space = HashMap<(String, String), (bool, String)>;
 pub(super) fn lend(frames: &mut Frames, session: &Session, tag: &Tag) -> Result<(), Failure> {
     let lab = session.lab(frames.ledger())?;
     let experiments = frames.list(tag)?;
-    let best = lab::experiment::best(&experiments);
-    let ledger = frames.ledger();
-    let space = match best {
-        Some(best) => space(&ledger.editable_files(&best.record.candidate, &lab)?, &lab),
-        None => Space::new(),
-    };
-    // Of one clone, for others may have the same numbers.
-    let of = |one: &Experiment| (one.record.epoch.clone(), one.record.writer.clone());
-    let current = best.or(experiments.last()).map(of);
-    let mut current: Vec<&Experiment> = experiments.iter().filter(|one| Some(of(one)) == current).collect();
-    let mut rows = Vec::new();
-    for experiment in current.split_off(current.len().saturating_sub(LATEST)) {
-        let files = ledger.editable_files(&experiment.record.candidate, &lab)?;
-        rows.extend(found(&files, experiment.record.number, &space));
-    }
+    let rows = rows(frames.ledger(), &lab, &experiments)?;
     frames.lend(TABLE, frames::constants(&rows)?);
     Ok(())
 }
@@ -45,6 +31,47 @@ pub(super) fn lend(frames: &mut Frames, session: &Session, tag: &Tag) -> Result<
 pub(super) fn of(ledger: &Ledger, lab: &Lab, experiment: &Experiment) -> Result<Vec<Constant>, Failure> {
     let files = ledger.editable_files(&experiment.record.candidate, lab)?;
     Ok(found(&files, experiment.record.number, &Space::new()))
+}
+
+/// The rows of the table, for experiments in the order of the ledger.
+pub(super) fn rows(ledger: &Ledger, lab: &Lab, experiments: &[Experiment]) -> Result<Vec<Constant>, Failure> {
+    let space = match lab::experiment::best(experiments) {
+        Some(best) => space(&ledger.editable_files(&best.record.candidate, lab)?, lab),
+        None => Space::new(),
+    };
+    let mut rows = Vec::new();
+    for experiment in current(experiments) {
+        let files = ledger.editable_files(&experiment.record.candidate, lab)?;
+        rows.extend(found(&files, experiment.record.number, &space));
+    }
+    Ok(rows)
+}
+
+/// The latest experiments of the best's epoch, of one clone, for others may have the same numbers.
+pub(super) fn current(experiments: &[Experiment]) -> Vec<&Experiment> {
+    let of = |one: &Experiment| (one.record.epoch.clone(), one.record.writer.clone());
+    let current = lab::experiment::best(experiments).or(experiments.last()).map(of);
+    let mut current: Vec<&Experiment> = experiments.iter().filter(|one| Some(of(one)) == current).collect();
+    current.split_off(current.len().saturating_sub(LATEST))
+}
+
+/// The constants that two experiments set otherwise: name, and both values as they are written; `–` where one has none.
+pub(super) fn differing(
+    ledger: &Ledger,
+    lab: &Lab,
+    a: &Experiment,
+    b: &Experiment,
+) -> Result<Vec<(String, String, String)>, Failure> {
+    let read = |experiment: &Experiment| -> Result<BTreeMap<(String, String), String>, Failure> {
+        let files = ledger.editable_files(&experiment.record.candidate, lab)?;
+        let rows = found(&files, experiment.record.number, &Space::new());
+        Ok(rows.into_iter().map(|row| ((row.path, row.name), row.setting)).collect())
+    };
+    let (a, b) = (read(a)?, read(b)?);
+    let names: BTreeSet<&(String, String)> = a.keys().chain(b.keys()).collect();
+    let told = |setting: Option<&String>| setting.map_or_else(|| "–".to_owned(), String::clone);
+    let differing = names.into_iter().filter(|name| a.get(*name) != b.get(*name));
+    Ok(differing.map(|name| (name.1.clone(), told(a.get(name)), told(b.get(name)))).collect())
 }
 
 fn space(files: &BTreeMap<String, Vec<u8>>, lab: &Lab) -> Space {

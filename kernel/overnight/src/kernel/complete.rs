@@ -7,7 +7,7 @@ use jupyter::{Completeness, Completion};
 
 use super::cell::{self, Part};
 use super::grammar;
-use crate::grammar::Which;
+use crate::grammar::{Subject, Which};
 use crate::session::Session;
 
 /// The names that only cells have, beside the grammar's.
@@ -174,7 +174,8 @@ fn values(arg: &clap::Arg, word: &str, session: &Session) -> Vec<(String, String
     let kind = |text: String, kind: &str| (text, kind.to_owned());
     let mut found: Vec<(String, String)> =
         arg.get_possible_values().iter().map(|value| kind(value.get_name().to_owned(), "value")).collect();
-    if arg.get_value_parser().type_id() == TypeId::of::<Which>() {
+    let typed = arg.get_value_parser().type_id();
+    if typed == TypeId::of::<Which>() || typed == TypeId::of::<Subject>() {
         found.extend(["best", "latest", "running"].map(|name| kind(name.to_owned(), "value")));
         found.extend(session.names().into_iter().map(|name| kind(name, "experiment")));
     }

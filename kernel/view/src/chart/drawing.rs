@@ -3,14 +3,19 @@
 use serde::Deserialize;
 
 use super::{
-    Axis, Chart, Layer, Line, Place, Point, Points, Shape,
-    curves::{COLOURS, POINTS},
-    domain::sample,
+    Axis, AxisScale, Chart, Layer, Line, Place, Point, Points, Shape, colour,
+    curves::{POINTS, few},
+    sample,
 };
 use crate::{
     number::{fixed, short},
     text::{clip, one_line},
 };
+
+/// No series of points is drawn with more than this.
+const SCATTER: usize = 1500;
+/// The shapes of series, in the order in which colours come again.
+const SHAPES: [Shape; 3] = [Shape::Circle, Shape::Diamond, Shape::Square];
 
 /// What is to be drawn.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -60,16 +65,12 @@ impl Drawing {
     pub fn chart(&self) -> Chart {
         let (x, y) = (one_line(&self.x), one_line(&self.y));
         let mut layers = Vec::new();
-        let mut sampled = None;
+        let (mut longest, mut scattered) = (None, None);
         let mut names: Vec<&str> = Vec::new();
         for (kind, series) in
             self.layers.iter().flat_map(|part| part.series.iter().map(|one| (part.kind, one)))
         {
-            let (points, left_out) = sample(&series.points, POINTS);
-            if left_out {
-                sampled = sampled.max(Some(series.points.len()));
-            }
-            if points.is_empty() {
+            if sample::pieces(&series.points).is_empty() {
                 continue;
             }
             // A name keeps its colour from layer to layer.
@@ -77,53 +78,61 @@ impl Drawing {
             if number == names.len() {
                 names.push(&series.name);
             }
-            let (name, colour) = (clip(&one_line(&series.name), 60), COLOURS[number % COLOURS.len()]);
+            let name = clip(&one_line(&series.name), 60);
+            let colour = colour::SERIES[number % colour::SERIES.len()];
             layers.push(match kind {
-                Kind::Line | Kind::Steps => Layer::Line(Line {
-                    name,
-                    colour,
-                    steps: kind == Kind::Steps,
-                    dashed: number >= COLOURS.len(),
-                    width: 1.8,
-                    pieces: vec![points],
-                }),
+                Kind::Line | Kind::Steps => {
+                    let (pieces, left_out) = sample::line(&series.points, POINTS);
+                    if left_out {
+                        longest = longest.max(Some(series.points.len()));
+                    }
+                    Layer::Line(Line {
+                        name,
+                        colour,
+                        steps: kind == Kind::Steps,
+                        dashed: number >= colour::SERIES.len(),
+                        width: 1.8,
+                        pieces,
+                    })
+                }
                 Kind::Points => {
                     let tip = |(at_x, at_y): (f64, f64)| Point {
                         x: at_x,
                         y: Place::At(at_y),
                         tips: vec![(x.clone(), short(at_x)), (y.clone(), short(at_y))],
                     };
-                    let points = points.into_iter().map(tip).collect();
+                    let finite: Vec<(f64, f64)> = sample::pieces(&series.points).concat();
+                    if finite.len() > SCATTER {
+                        scattered = scattered.max(Some(finite.len()));
+                    }
+                    let points = sample::by_chance(finite, SCATTER).into_iter().map(tip).collect();
                     Layer::Points(Points {
                         name,
                         colour,
-                        shape: Shape::Circle,
+                        shape: SHAPES[number / colour::SERIES.len() % SHAPES.len()],
                         diameter: 6.0,
-                        opacity: 0.8,
+                        opacity: colour::FADED,
                         points,
                     })
                 }
             });
         }
-        let subtitle = match (layers.is_empty(), sampled) {
-            (true, _) => format!("no values of {y}"),
-            (false, Some(longest)) => format!(
-                "up to {} points drawn of {}: the lowest and the highest of each stretch",
-                fixed(POINTS as f64, 0),
-                fixed(longest as f64, 0)
-            ),
-            (false, None) => String::new(),
+        let subtitle = if layers.is_empty() {
+            format!("no values of {y}")
+        } else {
+            let any = |most: usize| {
+                let (few, all) = (fixed(SCATTER as f64, 0), fixed(most as f64, 0));
+                format!("up to {few} points drawn of {all}, taken by chance")
+            };
+            let said = [longest.map(few), scattered.map(any)];
+            said.into_iter().flatten().collect::<Vec<_>>().join(" · ")
         };
         let title = one_line(&self.title);
-        Chart {
-            title: if title.is_empty() { format!("{y} over {x}") } else { title },
-            subtitle,
-            x: Axis { label: x, whole: self.counts(), domain: None },
-            y: Axis { label: y, whole: false, domain: None },
-            layers,
-            size: (760, 420),
-            compact: false,
-        }
+        let title = if title.is_empty() { format!("{y} over {x}") } else { title };
+        let whole = if self.counts() { AxisScale::Whole } else { AxisScale::Linear };
+        let mut chart = Chart::new(title, Axis::new(x).scaled(whole), Axis::new(y));
+        (chart.subtitle, chart.layers, chart.size) = (subtitle, layers, (760, 420));
+        chart
     }
 
     /// Whether the horizontal axis has whole numbers only: steps, experiments.

@@ -88,6 +88,31 @@ fn line(at: (f64, f64), width: f64, angle: f64, ends: bool) -> Vec<(f64, f64)> {
         .collect()
 }
 
+/// The beginning of a text that is at most `room` pixels wide.
+pub(super) fn cut(text: &str, size: f64, room: f64) -> String {
+    if width(text, size) <= room {
+        return text.to_owned();
+    }
+    let letters = (1..=text.chars().count()).rev().find(|n| width(&clip(text, *n), size) <= room);
+    clip(text, letters.unwrap_or(1))
+}
+
+/// A text in lines that are at most `room` pixels wide, `most` of them; the last one is cut where there is more.
+pub(super) fn lines(text: &str, size: f64, room: f64, most: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ').filter(|word| !word.is_empty()) {
+        let full = lines.len() == most;
+        match lines.last_mut() {
+            Some(line) if full || width(line, size) + width(word, size) + size * 0.3 <= room => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines.iter().map(|line| cut(line, size, room)).collect()
+}
+
 fn apart(one: &[(f64, f64)], other: &[(f64, f64)]) -> bool {
     one.iter().all(|a| other.iter().all(|b| (a.0 - b.0).hypot(a.1 - b.1) > HEIGHT))
 }
@@ -104,4 +129,21 @@ pub(super) fn width(text: &str, size: f64) -> f64 {
         c => unicode_width::UnicodeWidthChar::width(c).unwrap_or(1).max(1) as f64 * 0.6,
     };
     text.chars().map(em).sum::<f64>() * size
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_stays_in_its_room() {
+        let text = "val_bpb 1.0230 → 0.9932 (−2.9%, experiment 12) · 4 beyond the axis, at its edge";
+        for room in [40.0, 120.0, 300.0, 1000.0] {
+            let lines = lines(text, 12.0, room, 3);
+            assert!(lines.len() <= 3 && lines.iter().all(|line| width(line, 12.0) <= room), "{lines:?}");
+        }
+        assert_eq!(lines(text, 12.0, 1000.0, 3), [text]);
+        assert_eq!(lines(text, 12.0, 300.0, 1).len(), 1);
+        assert_eq!(cut("halve the batch", 10.0, 60.0), "halve the…");
+    }
 }

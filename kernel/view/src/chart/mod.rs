@@ -9,20 +9,38 @@
 //! assert!(bundle.text().contains("3.2 → 2.7"));
 //! ```
 
+mod colour;
+mod compare;
 mod curves;
 mod domain;
 mod drawing;
 mod labels;
+mod layer;
+mod lineage;
+mod noise;
+mod parameters;
+mod pareto;
 mod png;
 mod progress;
+mod sample;
 mod summary;
 mod svg;
+mod timeline;
 mod vega;
 
+pub use compare::{Compared, compare};
 pub use curves::{curves, small};
 pub use drawing::{Drawing, Kind, Part, Series};
+pub use layer::{Band, Bar, Bars, Label, Layer, Line, Place, Point, Points, Segment, Segments, Shape, Tips};
+pub use lineage::lineage;
+pub use noise::noise;
+pub use parameters::{Constant, Expected, Setting, parameters};
+pub use pareto::{Candidate, Side, pareto};
 pub use progress::progress;
 pub use summary::spark;
+pub use timeline::{Span, Work, timeline};
+
+use jiff::tz::TimeZone;
 
 use crate::{
     Bundle,
@@ -34,7 +52,7 @@ use crate::{
 pub struct Chart {
     /// What it shows, in a line.
     pub title: String,
-    /// What it says, in a line; empty for none.
+    /// What it says, in a sentence or some; empty for none.
     pub subtitle: String,
     /// The horizontal axis.
     pub x: Axis,
@@ -42,6 +60,10 @@ pub struct Chart {
     pub y: Axis,
     /// What is drawn, from the back to the front.
     pub layers: Vec<Layer>,
+    /// Charts that stand in this one, in rows as wide as it is, in the place of layers.
+    pub panels: Vec<Chart>,
+    /// What the text says beside, for those who see no picture: a line each.
+    pub notes: Vec<String>,
     /// Width and height in pixels, of everything together.
     pub size: (u32, u32),
     /// Without title and legend, with few ticks: a chart inside something else.
@@ -53,110 +75,47 @@ pub struct Chart {
 pub struct Axis {
     /// What it measures, with its unit and direction.
     pub label: String,
-    /// Whether it has whole numbers only.
-    pub whole: bool,
+    /// How places are spread over it.
+    pub scale: AxisScale,
     /// From where to where, if not just all that is drawn.
     pub domain: Option<(f64, f64)>,
 }
 
-/// One thing that is drawn.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Layer {
-    /// Separate points of one kind.
-    Points(Points),
-    /// A line through points in the order of `x`.
-    Line(Line),
-    /// Words beside points. Those that would cover each other are left out, the last ones first.
-    Labels {
-        /// Their colour, as `#rrggbb`.
-        colour: &'static str,
-        /// Whether they stand above their points rather than below.
-        above: bool,
-        /// The labels, the most important first.
-        labels: Vec<Label>,
-    },
-    /// Vertical lines with a word at the top.
-    Rules(Vec<Label>),
+/// How places are spread over an axis.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum AxisScale {
+    /// Evenly.
+    #[default]
+    Linear,
+    /// Evenly, and they are whole numbers.
+    Whole,
+    /// By the logarithm; what is not above 0 is not drawn.
+    Log,
+    /// Evenly: seconds since 1970, told as the time in this zone.
+    Time(TimeZone),
+    /// One place for each name, the first at 0; from above on a vertical axis.
+    Category(Vec<String>),
 }
 
-/// Points of one kind.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Points {
-    /// What they are, for the legend.
-    pub name: String,
-    /// Their colour, as `#rrggbb`.
-    pub colour: &'static str,
-    /// Their shape.
-    pub shape: Shape,
-    /// Their diameter in pixels.
-    pub diameter: f64,
-    /// How much they cover what is behind them, from 0 to 1.
-    pub opacity: f64,
-    /// The points.
-    pub points: Vec<Point>,
-}
+impl Axis {
+    /// An even one.
+    pub fn new(label: impl Into<String>) -> Self {
+        Self { label: label.into(), scale: AxisScale::Linear, domain: None }
+    }
 
-/// The shape of a point.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shape {
-    /// A disc.
-    Circle,
-    /// A square on its corner.
-    Diamond,
-    /// An upright square.
-    Square,
-    /// A cross: something that failed.
-    Cross,
-}
+    /// One of another scale.
+    #[must_use]
+    pub fn scaled(self, scale: AxisScale) -> Self {
+        Self { scale, ..self }
+    }
 
-/// One point.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Point {
-    /// Where it is horizontally.
-    pub x: f64,
-    /// Where it is vertically.
-    pub y: Place,
-    /// What a tooltip says of it: names and values.
-    pub tips: Vec<(String, String)>,
-}
-
-/// Where a point is vertically.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Place {
-    /// At a value.
-    At(f64),
-    /// At the upper edge: it has no value, or one beyond the axis.
-    Top,
-    /// At the lower edge.
-    Bottom,
-}
-
-/// A line.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Line {
-    /// What it is, for the legend.
-    pub name: String,
-    /// Its colour, as `#rrggbb`.
-    pub colour: &'static str,
-    /// Whether each value holds until the next point, rather than being joined to it.
-    pub steps: bool,
-    /// Whether it is dashed.
-    pub dashed: bool,
-    /// Its width in pixels.
-    pub width: f64,
-    /// Its pieces: a new piece begins where it is interrupted.
-    pub pieces: Vec<Vec<(f64, f64)>>,
-}
-
-/// Words at a place.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Label {
-    /// The place that it speaks of.
-    pub x: f64,
-    /// The place that it speaks of; of no meaning for a vertical line.
-    pub y: f64,
-    /// The words.
-    pub text: String,
+    /// The names of its places, if it has any.
+    fn names(&self) -> Option<&[String]> {
+        match &self.scale {
+            AxisScale::Category(names) => Some(names),
+            _ => None,
+        }
+    }
 }
 
 /// What a picture is drawn on.
@@ -169,6 +128,21 @@ pub enum Ground {
 }
 
 impl Chart {
+    /// A chart without anything in it yet.
+    pub fn new(title: impl Into<String>, x: Axis, y: Axis) -> Self {
+        Self {
+            title: title.into(),
+            subtitle: String::new(),
+            x,
+            y,
+            layers: Vec::new(),
+            panels: Vec::new(),
+            notes: Vec::new(),
+            size: (760, 440),
+            compact: false,
+        }
+    }
+
     /// Every form: Vega-Lite, PNG on white, and text.
     pub fn bundle(&self) -> Bundle {
         let bundle = Bundle::new(self.text());
@@ -194,45 +168,31 @@ impl Chart {
         self.png(ground).map(|png| STANDARD.encode(png))
     }
 
-    fn lines(&self) -> impl Iterator<Item = &Line> {
-        self.layers.iter().filter_map(|layer| match layer {
-            Layer::Line(line) => Some(line),
-            _ => None,
-        })
+    /// Its panels by rows: as many beside each other as its width has room for.
+    fn rows(&self) -> Vec<&[Chart]> {
+        let (mut rows, mut begin, mut used) = (Vec::new(), 0, 0);
+        for (i, panel) in self.panels.iter().enumerate() {
+            if i > begin && used + panel.size.0 > self.size.0 {
+                rows.push(&self.panels[begin..i]);
+                (begin, used) = (i, 0);
+            }
+            used += panel.size.0;
+        }
+        if begin < self.panels.len() {
+            rows.push(&self.panels[begin..]);
+        }
+        rows
     }
 
     /// Names and colours for a legend, without repetition, in the order of drawing.
-    fn legend(&self) -> Vec<Key<'_>> {
-        let mut keys: Vec<Key> = Vec::new();
-        for layer in &self.layers {
-            let key = match layer {
-                Layer::Points(points) if !points.points.is_empty() => Key {
-                    name: &points.name,
-                    colour: points.colour,
-                    mark: Mark::Point(points.shape, points.diameter),
-                },
-                Layer::Line(line) if !line.pieces.is_empty() => {
-                    Key { name: &line.name, colour: line.colour, mark: Mark::Line { dashed: line.dashed } }
-                }
-                _ => continue,
-            };
+    fn legend(&self) -> Vec<layer::Key<'_>> {
+        let mut keys: Vec<layer::Key> = Vec::new();
+        let own = self.layers.iter().filter_map(Layer::key);
+        for key in own.chain(self.panels.iter().flat_map(Self::legend)) {
             if !keys.iter().any(|known| known.name == key.name) {
                 keys.push(key);
             }
         }
         keys
     }
-}
-
-/// One entry of a legend.
-struct Key<'a> {
-    name: &'a str,
-    colour: &'static str,
-    mark: Mark,
-}
-
-/// What a legend shows beside a name.
-enum Mark {
-    Point(Shape, f64),
-    Line { dashed: bool },
 }

@@ -3,6 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use resvg::{tiny_skia, usvg};
+use skrifa::{FontRef, MetadataProvider, charmap::Charmap};
 
 use super::{Chart, Ground};
 
@@ -36,4 +37,38 @@ fn fonts() -> Arc<usvg::fontdb::Database> {
         Arc::new(fonts)
     };
     Arc::clone(FONTS.get_or_init(load))
+}
+
+/// A text as the font can write it: where it lacks letters, as those of Chinese, stands `…` in their place, so that
+/// the number before them remains and nobody takes them for nothing.
+pub(super) fn legible(text: &str) -> String {
+    static LETTERS: OnceLock<Option<Charmap<'static>>> = OnceLock::new();
+    let letters = LETTERS.get_or_init(|| FontRef::new(FONT).ok().map(|font| font.charmap()));
+    let Some(letters) = letters else { return text.to_owned() };
+    let mut out = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if letters.map(letter).is_some() {
+            out.push(letter);
+        } else if !out.ends_with('…') {
+            out.push('…');
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_font_lacks_is_not_nothing() {
+        assert_eq!(legible("17 学習率を下げる"), "17 …");
+        assert_eq!(
+            legible("exp 3: learning rate 0.02 → 0.03 (−2%) ★"),
+            "exp 3: learning rate 0.02 → 0.03 (−2%) ★"
+        );
+        assert_eq!(legible("Größe, скорость, λ"), "Größe, скорость, λ");
+        assert_eq!(legible("🚀🚀 bigger"), "… bigger");
+        assert_eq!(legible("भारत"), "…");
+    }
 }

@@ -2,18 +2,23 @@
 
 use lab::{Direction, Experiment, Status};
 
-use super::{Axis, Chart, Label, Layer, Line, Place, Point, Points, Shape};
+use super::{
+    Axis, AxisScale, Band, Chart, Label, Layer, Line, Place, Point, Points, Shape, Tips, colour, noise,
+    sample,
+};
 use crate::{
     Metric,
     experiments::{headline, hypothesis},
     number::{count, duration, fixed, signed},
     standing::{Standing, decimals, improved, valued},
-    style,
     text::{clip, one_line},
 };
 
 /// At most so many kept changes are labelled, those with the largest gains: more would hide the points.
 const LABELS: usize = 12;
+/// So many of the points that are not kept are drawn, about; each kind that is there with some.
+const POINTS: usize = 1500;
+const SOME: usize = 60;
 
 /// Every experiment by its number: grey dots for what was discarded, green for what was kept with its
 /// hypothesis, the running best as a step line, and at the edge what crashed or lies beyond the axis.
@@ -25,37 +30,49 @@ pub fn progress(experiments: &[Experiment], metric: &Metric) -> Chart {
     let standing = Standing::of(experiments);
     let beyond =
         valued(experiments).filter(|(_, value)| domain.is_some_and(|d| *value < d.0 || *value > d.1)).count();
+    let noise = lab::noise(experiments);
+    let best = running_best(experiments, metric.direction);
+    let (points, few) = view.points(experiments, domain);
     let subtitle = [
         headline(&standing, metric, view.decimals, &lab::Peers::default()),
         (beyond > 0).then(|| format!("{beyond} beyond the axis, at its edge")),
+        noise.map(|noise| noise::words(&noise)),
+        few,
         (domain.is_none() && !experiments.is_empty())
             .then(|| format!("no value of {} yet", one_line(&metric.name))),
     ];
     let mut layers = vec![Layer::Rules(epochs(experiments))];
-    layers.extend(view.points(experiments, domain));
-    layers.insert(2, Layer::Line(running_best(experiments, metric.direction)));
+    if let Some((noise, piece)) = noise.filter(|noise| noise.deviation > 0.0).zip(best.pieces.last()) {
+        let wide = 2.0 * noise.deviation;
+        layers.push(Layer::Band(Band {
+            name: "best ± 2 sd of noise".to_owned(),
+            colour: colour::GREEN,
+            steps: true,
+            pieces: vec![piece.iter().map(|(x, y)| (*x, y - wide, y + wide)).collect()],
+        }));
+    }
+    let behind = layers.len() + 1;
+    layers.extend(points);
+    layers.insert(behind, Layer::Line(best));
     layers.push(Layer::Labels {
-        colour: "#00694d",
+        colour: colour::GREEN_INK,
         above: metric.direction == Direction::Minimize,
         labels: labels(experiments, &standing),
     });
-    Chart {
-        title: if experiments.is_empty() {
-            "No experiments yet".to_owned()
-        } else {
-            format!(
-                "{}, {}",
-                count(tried, "experiment", "experiments"),
-                count(kept, "kept improvement", "kept improvements")
-            )
-        },
-        subtitle: subtitle.into_iter().flatten().collect::<Vec<_>>().join(" · "),
-        x: Axis { label: "experiment".to_owned(), whole: true, domain: None },
-        y: Axis { label: metric.axis(), whole: false, domain },
-        layers,
-        size: (760, 440),
-        compact: false,
-    }
+    let title = if experiments.is_empty() {
+        "No experiments yet".to_owned()
+    } else {
+        format!(
+            "{}, {}",
+            count(tried, "experiment", "experiments"),
+            count(kept, "kept improvement", "kept improvements")
+        )
+    };
+    let y = Axis { domain, ..Axis::new(metric.axis()) };
+    let mut chart = Chart::new(title, Axis::new("experiment").scaled(AxisScale::Whole), y);
+    chart.subtitle = subtitle.into_iter().flatten().collect::<Vec<_>>().join(" · ");
+    chart.layers = layers;
+    chart
 }
 
 /// What the vertical axis spans: all that was kept, and of the rest what does not flatten that.
@@ -122,7 +139,7 @@ fn running_best(experiments: &[Experiment], direction: Direction) -> Line {
     }
     Line {
         name: "running best".to_owned(),
-        colour: style::GREEN,
+        colour: colour::GREEN,
         steps: true,
         dashed: false,
         width: 2.0,
@@ -145,56 +162,76 @@ struct View<'a> {
 }
 
 impl View<'_> {
-    fn points(&self, experiments: &[Experiment], domain: Option<(f64, f64)>) -> Vec<Layer> {
+    /// The points by kinds, and what to say where not all are drawn: what was kept is, and of the rest, which may be
+    /// thousands, a part by chance.
+    fn points(&self, experiments: &[Experiment], domain: Option<(f64, f64)>) -> (Vec<Layer>, Option<String>) {
         type Kind = (&'static str, &'static str, Shape, f64, f64, fn(&Experiment) -> bool);
         let kinds: [Kind; 5] = [
-            ("discarded", style::GREY, Shape::Circle, 5.5, 0.55, |e| {
+            ("discarded", colour::GREY, Shape::Circle, 5.5, colour::FADED, |e| {
                 matches!(e.record.status, Status::Discard | Status::Waiting) && !e.record.baseline
             }),
-            ("crashed or timed out", style::RED, Shape::Cross, 7.0, 0.9, |e| {
+            ("crashed or timed out", colour::RED, Shape::Cross, 7.0, 1.0, |e| {
                 matches!(e.record.status, Status::Crash | Status::Timeout)
             }),
-            ("suspect or invalid", style::ORANGE, Shape::Square, 7.0, 0.9, |e| {
+            ("suspect or invalid", colour::ORANGE, Shape::Square, 7.0, 1.0, |e| {
                 matches!(e.record.status, Status::Suspect | Status::Invalid)
             }),
-            ("baseline", style::BLUE, Shape::Diamond, 11.0, 1.0, |e| {
+            ("baseline", colour::BLUE, Shape::Diamond, 11.0, 1.0, |e| {
                 e.record.baseline
                     && matches!(e.record.status, Status::Keep | Status::Discard | Status::Waiting)
             }),
-            ("kept", style::GREEN, Shape::Circle, 9.0, 1.0, improved),
+            ("kept", colour::GREEN, Shape::Circle, 9.0, 1.0, improved),
         ];
-        kinds
+        let of = |is: fn(&Experiment) -> bool| -> Vec<(&Experiment, Place)> {
+            experiments.iter().filter(|e| is(e)).filter_map(|e| Some((e, self.place(e, domain)?))).collect()
+        };
+        let found: Vec<Vec<(&Experiment, Place)>> = kinds.iter().map(|kind| of(kind.5)).collect();
+        let rest: usize = found[..3].iter().map(Vec::len).sum();
+        let mut drawn = 0;
+        let layers = kinds
             .into_iter()
-            .map(|(name, colour, shape, diameter, opacity, is)| {
-                let of_kind = experiments.iter().filter(|experiment| is(experiment));
-                let points = of_kind.filter_map(|e| self.point(e, domain)).collect();
+            .zip(found)
+            .enumerate()
+            .map(|(i, ((name, colour, shape, diameter, opacity, _), mut points))| {
+                if i < 3 {
+                    let share = points.len() * POINTS / rest.max(POINTS);
+                    points = sample::by_chance(points, share.max(SOME));
+                    drawn += points.len();
+                }
+                let point =
+                    |(e, y): (&Experiment, Place)| Point { x: e.record.number as f64, y, tips: self.tips(e) };
+                let points = points.into_iter().map(point).collect();
                 Layer::Points(Points { name: name.to_owned(), colour, shape, diameter, opacity, points })
             })
-            .collect()
+            .collect();
+        let few = (drawn < rest).then(|| {
+            let (drawn, rest) = (fixed(drawn as f64, 0), fixed(rest as f64, 0));
+            format!("of {rest} not kept {drawn} are drawn, taken by chance")
+        });
+        (layers, few)
     }
 
-    fn point(&self, experiment: &Experiment, domain: Option<(f64, f64)>) -> Option<Point> {
+    /// Where an experiment is vertically, if anywhere.
+    fn place(&self, experiment: &Experiment, domain: Option<(f64, f64)>) -> Option<Place> {
         let record = &experiment.record;
         let failed = matches!(record.status, Status::Crash | Status::Timeout | Status::Invalid);
         let worse = match self.metric.direction {
             Direction::Minimize => Place::Top,
             Direction::Maximize => Place::Bottom,
         };
-        let y = match (record.value.filter(|value| value.is_finite()), domain) {
-            (Some(value), Some((low, _))) if value < low => Place::Bottom,
-            (Some(value), Some((_, high))) if value > high => Place::Top,
-            (Some(value), _) => Place::At(value),
-            (None, _) if failed => worse,
-            (None, _) => return None,
-        };
-        Some(Point { x: record.number as f64, y, tips: self.tips(experiment) })
+        match (record.value.filter(|value| value.is_finite()), domain) {
+            (Some(value), Some((low, _))) if value < low => Some(Place::Bottom),
+            (Some(value), Some((_, high))) if value > high => Some(Place::Top),
+            (Some(value), _) => Some(Place::At(value)),
+            (None, _) => failed.then_some(worse),
+        }
     }
 
-    fn tips(&self, experiment: &Experiment) -> Vec<(String, String)> {
+    fn tips(&self, experiment: &Experiment) -> Tips {
         let record = &experiment.record;
         let mut tips = vec![
             ("experiment".to_owned(), format!("{} ({})", record.number, record.status)),
-            ("hypothesis".to_owned(), clip(&hypothesis(experiment), 200)),
+            ("hypothesis".to_owned(), clip(&hypothesis(experiment), 120)),
         ];
         let value = record.value.map(|value| fixed(value, self.decimals));
         tips.extend(value.map(|value| (one_line(&self.metric.name), value)));

@@ -3,11 +3,12 @@
 use maud::{Markup, html};
 
 use super::{
-    Axis, Chart, Ground, Key, Label, Layer, Line, Mark, Place, Points, Shape,
+    Axis, Band, Bars, Chart, Ground, Label, Layer, Line, Place, Points, Segments, Shape, colour,
     domain::{Scale, scales},
     labels::{self, Area, Placed, width},
+    layer::{BAND, Key, Mark},
+    png::legible,
 };
-use crate::number::tick;
 
 /// Colours of what is not data.
 struct Ink {
@@ -28,6 +29,98 @@ impl Ink {
     }
 }
 
+/// Lines of a subtitle and of a legend at most.
+const SUBTITLES: usize = 3;
+const LEGENDS: usize = 3;
+/// From the edge of the picture to its words.
+const MARGIN: f64 = 20.0;
+
+/// What stands above the data, broken into lines.
+struct Head<'a> {
+    title: String,
+    title_size: f64,
+    subtitle: Vec<String>,
+    /// Entries with where they begin, in lines, and how many had no room.
+    legend: Vec<Vec<(f64, Key<'a>)>>,
+    more: usize,
+}
+
+impl<'a> Head<'a> {
+    fn of(chart: &'a Chart, left: f64, inside: bool) -> Self {
+        let room = f64::from(chart.size.0) - left - MARGIN;
+        let title_size = if inside { 13.0 } else { 17.0 };
+        let keys = chart.legend();
+        // A legend of one name that the title says already is none; panels have that of the whole.
+        let keys = if keys.len() > 1 && !inside { keys } else { Vec::new() };
+        let (mut legend, mut more): (Vec<Vec<(f64, Key)>>, usize) = (Vec::new(), 0);
+        let mut at = f64::INFINITY;
+        for key in keys {
+            let wide = 22.0 + width(&legible(key.name), 11.0);
+            if at + wide > room {
+                if legend.len() == LEGENDS {
+                    more += 1;
+                    continue;
+                }
+                legend.push(Vec::new());
+                at = 0.0;
+            }
+            if let Some(line) = legend.last_mut() {
+                line.push((at, key));
+                at += wide + 16.0;
+            }
+        }
+        Self {
+            title: labels::cut(&legible(&chart.title), title_size, room),
+            title_size,
+            subtitle: labels::lines(&legible(&chart.subtitle), 12.0, room, SUBTITLES),
+            legend,
+            more,
+        }
+    }
+
+    fn height(&self) -> f64 {
+        let title = if self.title.is_empty() { 6.0 } else { self.title_size + 15.0 };
+        let legend = self.legend.len() + usize::from(self.more > 0);
+        title + self.subtitle.len() as f64 * 16.0 + legend as f64 * 17.0 + 8.0
+    }
+
+    fn draw(&self, left: f64, ink: &Ink) -> Markup {
+        let title = self.title_size + 10.0;
+        let below = if self.title.is_empty() { 6.0 } else { title + 4.0 };
+        let row = |i: usize| below + self.subtitle.len() as f64 * 16.0 + i as f64 * 17.0 + 12.0;
+        html! {
+            text x=(px(left)) y=(px(title)) font-size=(self.title_size) fill=(ink.text) { (self.title) }
+            @for (i, line) in self.subtitle.iter().enumerate() {
+                text x=(px(left)) y=(px(below + 14.0 + i as f64 * 16.0)) font-size="12" fill=(ink.muted) { (line) }
+            }
+            @for (i, line) in self.legend.iter().enumerate() {
+                @for (at, key) in line {
+                    (symbol(key, (left + at, row(i))))
+                    text x=(px(left + at + 22.0)) y=(px(row(i) + 4.0)) font-size="11" fill=(ink.muted) { (legible(key.name)) }
+                }
+            }
+            @if self.more > 0 {
+                text x=(px(left)) y=(px(row(self.legend.len()) + 4.0)) font-size="11" fill=(ink.muted) {
+                    "and " (self.more) " more"
+                }
+            }
+        }
+    }
+}
+
+fn symbol(key: &Key, (x, y): (f64, f64)) -> Markup {
+    match key.mark {
+        Mark::Point(shape, diameter) => mark(shape, (x + 8.0, y), diameter.min(9.0), key.colour, 1.0, None),
+        Mark::Line { dashed } => html! {
+            line x1=(px(x)) x2=(px(x + 17.0)) y1=(px(y)) y2=(px(y)) stroke=(key.colour) stroke-width="2"
+                stroke-dasharray=[dashed.then_some("5 3")] {}
+        },
+        Mark::Block(opacity) => html! {
+            rect x=(px(x + 1.0)) y=(px(y - 4.5)) width="15" height="9" fill=(key.colour) fill-opacity=(opacity.max(0.3)) {}
+        },
+    }
+}
+
 /// The frame of one drawing: where the data goes and how values become pixels.
 pub(super) struct Frame {
     pub(super) area: Area,
@@ -38,22 +131,32 @@ pub(super) struct Frame {
 }
 
 impl Frame {
-    pub(super) fn of(chart: &Chart) -> Self {
+    /// `inside` for a panel of another chart.
+    pub(super) fn of(chart: &Chart, inside: bool) -> Self {
         let (wide, high) = (f64::from(chart.size.0), f64::from(chart.size.1));
-        let (x, y) = scales(chart, if chart.compact { (6, 3) } else { (9, 6) });
-        let valued = has_values(chart);
-        let ticks = y.ticks().map(|value| width(&tick(value, y.step), 11.0)).fold(20.0, f64::max);
+        // A tick for each so many pixels.
+        let (x, y) = if chart.compact { (6, 3) } else { ((wide / 84.0) as usize, (high / 72.0) as usize) };
+        let (x, y) = scales(chart, (x.max(2), y.max(2)));
+        let ticks = ticks_width(&y);
         let area = if chart.compact {
             Area { left: ticks + 8.0, top: 6.0, right: wide - 10.0, bottom: high - 18.0 }
         } else {
+            let label = if chart.y.label.is_empty() { 16.0 } else { 36.0 };
+            let left = ticks + label;
             Area {
-                left: ticks + 36.0,
-                top: if chart.subtitle.is_empty() { 64.0 } else { 84.0 },
-                right: wide - 20.0,
-                bottom: high - 48.0,
+                left,
+                top: Head::of(chart, left, inside).height(),
+                right: wide - MARGIN,
+                bottom: high - if chart.x.label.is_empty() { 28.0 } else { 48.0 },
             }
         };
-        Self { area, x, y, valued }
+        // However little room there is, the axes do not turn round.
+        let area = Area {
+            right: area.right.max(area.left + 20.0),
+            bottom: area.bottom.max(area.top + 20.0),
+            ..area
+        };
+        Self { area, x, y, valued: has_values(chart) }
     }
 
     fn x(&self, value: f64) -> f64 {
@@ -62,6 +165,12 @@ impl Frame {
 
     fn y(&self, value: f64) -> f64 {
         self.area.bottom - self.y.share(value) * (self.area.bottom - self.area.top)
+    }
+
+    /// The name of the area that nothing may leave; the same for areas of one size and place.
+    fn clip(&self) -> String {
+        let Area { left, top, right, bottom } = self.area;
+        format!("area-{left:.0}-{top:.0}-{right:.0}-{bottom:.0}")
     }
 
     fn place(&self, place: Place) -> f64 {
@@ -80,18 +189,58 @@ impl Frame {
 impl Chart {
     /// The chart as an SVG document.
     pub fn svg(&self, ground: Ground) -> String {
-        let (ink, frame) = (Ink::on(ground), Frame::of(self));
+        let ink = Ink::on(ground);
         let (wide, high) = self.size;
         html! {
             svg xmlns="http://www.w3.org/2000/svg" width=(wide) height=(high) viewBox=(format!("0 0 {wide} {high}"))
                 font-family="Inter, sans-serif" {
                 @if let Some(ground) = ink.ground { rect width=(wide) height=(high) fill=(ground) {} }
-                (axes(self, &frame, &ink))
-                @if !self.compact { (heading(self, &frame, &ink)) }
-                @for layer in &self.layers { (draw(layer, &frame, &ink, ground)) }
+                @if self.panels.is_empty() { (view(self, &ink, ground, false)) } @else { (panels(self, &ink, ground)) }
             }
         }
         .into_string()
+    }
+
+    /// How high what stands above its panels is.
+    pub(super) fn head_height(&self) -> f64 {
+        Head::of(self, MARGIN, false).height()
+    }
+}
+
+fn view(chart: &Chart, ink: &Ink, ground: Ground, inside: bool) -> Markup {
+    let frame = Frame::of(chart, inside);
+    html! {
+        (axes(chart, &frame, ink))
+        @if !chart.compact { (Head::of(chart, frame.area.left, inside).draw(frame.area.left, ink)) }
+        clipPath id=(frame.clip()) {
+            rect x=(px(frame.area.left)) y=(px(frame.area.top)) width=(px(frame.area.right - frame.area.left))
+                height=(px(frame.area.bottom - frame.area.top)) {}
+        }
+        @for layer in &chart.layers {
+            @if matches!(layer, Layer::Line(_) | Layer::Band(_) | Layer::Segments(_) | Layer::Bars(_)) {
+                g clip-path=(format!("url(#{})", frame.clip())) { (draw(layer, &frame, ink, ground)) }
+            } @else { (draw(layer, &frame, ink, ground)) }
+        }
+    }
+}
+
+fn panels(chart: &Chart, ink: &Ink, ground: Ground) -> Markup {
+    let head = Head::of(chart, MARGIN, false);
+    let mut top = head.height();
+    let mut placed = Vec::new();
+    for row in chart.rows() {
+        let mut left = 0;
+        for panel in row {
+            placed.push((left, top, panel));
+            left += panel.size.0;
+        }
+        top += f64::from(row.iter().map(|panel| panel.size.1).max().unwrap_or(0));
+    }
+    html! {
+        (head.draw(MARGIN, ink))
+        @for (left, top, panel) in placed {
+            g transform=(format!("translate({left} {})", px(top))) { (view(panel, ink, ground, true)) }
+        }
     }
 }
 
@@ -99,77 +248,50 @@ fn axes(chart: &Chart, frame: &Frame, ink: &Ink) -> Markup {
     let a = frame.area;
     let middle = f64::midpoint(a.top, a.bottom);
     let size = if chart.compact { "10" } else { "11" };
+    let lines = chart.y.names().is_none();
+    let room = (a.right - a.left) / frame.x.ticks.len().max(1) as f64;
     html! {
-        @for value in frame.y.ticks().filter(|_| frame.valued) {
-            @let y = frame.y(value);
-            line x1=(px(a.left)) x2=(px(a.right)) y1=(px(y)) y2=(px(y)) stroke=(ink.grid.0) stroke-opacity=(ink.grid.1) {}
-            text x=(px(a.left - 7.0)) y=(px(y + 3.8)) text-anchor="end" font-size=(size) fill=(ink.muted) {
-                (tick(value, frame.y.step))
-            }
+        @for (value, text) in frame.y.ticks.iter().filter(|_| frame.valued) {
+            @let y = frame.y(*value);
+            @if lines { line x1=(px(a.left)) x2=(px(a.right)) y1=(px(y)) y2=(px(y)) stroke=(ink.grid.0) stroke-opacity=(ink.grid.1) {} }
+            text x=(px(a.left - 7.0)) y=(px(y + 3.8)) text-anchor="end" font-size=(size) fill=(ink.muted) { (legible(text)) }
         }
         line x1=(px(a.left)) x2=(px(a.right)) y1=(px(a.bottom)) y2=(px(a.bottom)) stroke=(ink.muted) stroke-opacity="0.6" {}
-        @for value in frame.x.ticks() {
-            @let x = frame.x(value);
+        @for (value, text) in &frame.x.ticks {
+            @let x = frame.x(*value);
             line x1=(px(x)) x2=(px(x)) y1=(px(a.bottom)) y2=(px(a.bottom + 4.0)) stroke=(ink.muted) stroke-opacity="0.6" {}
             text x=(px(x)) y=(px(a.bottom + 15.0)) text-anchor="middle" font-size=(size) fill=(ink.muted) {
-                (tick(value, frame.x.step))
+                (if chart.x.names().is_some() { labels::cut(&legible(text), 11.0, room - 4.0) } else { legible(text) })
             }
         }
         @if !chart.compact {
-            (axis_label(&chart.x, (f64::midpoint(a.left, a.right), a.bottom + 36.0), false, ink))
-            (axis_label(&chart.y, (a.left - ticks_width(frame) - 20.0, middle), true, ink))
+            (axis_label(&chart.x, (f64::midpoint(a.left, a.right), a.bottom + 36.0), a.right - a.left, false, ink))
+            (axis_label(&chart.y, (a.left - ticks_width(&frame.y) - 20.0, middle), a.bottom - a.top + 40.0, true, ink))
         }
     }
 }
 
 /// How wide the widest tick of the vertical axis is, in pixels.
-fn ticks_width(frame: &Frame) -> f64 {
-    frame.y.ticks().map(|value| width(&tick(value, frame.y.step), 11.0)).fold(20.0, f64::max)
+fn ticks_width(y: &Scale) -> f64 {
+    y.ticks.iter().map(|(_, text)| width(&legible(text), 11.0)).fold(20.0, f64::max)
 }
 
 fn has_values(chart: &Chart) -> bool {
     chart.layers.iter().any(|layer| match layer {
         Layer::Points(points) => points.points.iter().any(|point| matches!(point.y, Place::At(_))),
         Layer::Line(line) => !line.pieces.is_empty(),
+        Layer::Bars(bars) => !bars.bars.is_empty(),
+        Layer::Segments(segments) => !segments.segments.is_empty(),
+        Layer::Band(band) => !band.pieces.is_empty(),
         Layer::Labels { .. } | Layer::Rules(_) => false,
     })
 }
 
-fn axis_label(axis: &Axis, at: (f64, f64), upright: bool, ink: &Ink) -> Markup {
+fn axis_label(axis: &Axis, at: (f64, f64), room: f64, upright: bool, ink: &Ink) -> Markup {
     let turn = upright.then(|| format!("rotate(-90 {} {})", px(at.0), px(at.1)));
     html! {
-        text x=(px(at.0)) y=(px(at.1)) transform=[turn] text-anchor="middle" font-size="12" fill=(ink.text) { (axis.label) }
-    }
-}
-
-fn heading(chart: &Chart, frame: &Frame, ink: &Ink) -> Markup {
-    let mut x = frame.area.left;
-    let entries: Vec<(f64, Key)> = chart
-        .legend()
-        .into_iter()
-        .map(|key| {
-            let at = x;
-            x += 22.0 + width(key.name, 11.0) + 16.0;
-            (at, key)
-        })
-        .collect();
-    // A legend of one name that the title says already is none.
-    let legend = if entries.len() > 1 { entries } else { Vec::new() };
-    let row = if chart.subtitle.is_empty() { 46.0 } else { 64.0 };
-    html! {
-        text x=(px(frame.area.left)) y="27" font-size="17" fill=(ink.text) { (chart.title) }
-        text x=(px(frame.area.left)) y="47" font-size="12" fill=(ink.muted) { (chart.subtitle) }
-        @for (x, key) in &legend {
-            @if *x + 22.0 + width(key.name, 11.0) < f64::from(chart.size.0) {
-                @match key.mark {
-                    Mark::Point(shape, diameter) => (mark(shape, (*x + 8.0, row), diameter.min(9.0), key.colour, 1.0, None)),
-                    Mark::Line { dashed } => {
-                        line x1=(px(*x)) x2=(px(*x + 17.0)) y1=(px(row)) y2=(px(row)) stroke=(key.colour) stroke-width="2"
-                            stroke-dasharray=[dashed.then_some("5 3")] {}
-                    }
-                }
-                text x=(px(*x + 22.0)) y=(px(row + 4.0)) font-size="11" fill=(ink.muted) { (key.name) }
-            }
+        text x=(px(at.0)) y=(px(at.1)) transform=[turn] text-anchor="middle" font-size="12" fill=(ink.text) {
+            (labels::cut(&legible(&axis.label), 12.0, room))
         }
     }
 }
@@ -178,15 +300,19 @@ fn draw(layer: &Layer, frame: &Frame, ink: &Ink, ground: Ground) -> Markup {
     match layer {
         Layer::Points(points) => draw_points(points, frame, ground),
         Layer::Line(line) => draw_line(line, frame),
+        Layer::Bars(bars) => draw_bars(bars, frame),
+        Layer::Segments(segments) => draw_segments(segments, frame),
+        Layer::Band(band) => draw_band(band, frame),
         Layer::Labels { colour, above, labels } => {
-            let colour = if ground == Ground::Paper { colour } else { ink.text };
             html! { @for placed in frame.placed(labels, *above) { (draw_label(&placed, colour)) } }
         }
         Layer::Rules(rules) => html! {
             @for rule in rules {
                 @let x = px(frame.x(rule.x));
-                line x1=(x) x2=(x) y1=(px(frame.area.top)) y2=(px(frame.area.bottom)) stroke=(ink.muted) stroke-dasharray="2 4" {}
-                text x=(px(frame.x(rule.x) + 4.0)) y=(px(frame.area.bottom - 6.0)) font-size="10" fill=(ink.muted) { (rule.text) }
+                line x1=(x) x2=(x) y1=(px(frame.area.top)) y2=(px(frame.area.bottom)) stroke=(colour::INK) stroke-dasharray="2 4" {}
+                text x=(px(frame.x(rule.x) + 4.0)) y=(px(frame.area.bottom - 6.0)) font-size="10" fill=(ink.muted) {
+                    (labels::cut(&legible(&rule.text), 10.0, frame.area.right - frame.x(rule.x) - 4.0))
+                }
             }
         },
     }
@@ -241,11 +367,59 @@ fn draw_line(line: &Line, frame: &Frame) -> Markup {
             });
             before = Some(y);
         }
+        if let [_] = piece[..] {
+            // A value between two interruptions: a dot.
+            path.push("h0.1".to_owned());
+        }
     }
     html! {
         path d=(path.concat()) fill="none" stroke=(line.colour) stroke-width=(line.width) stroke-linejoin="round"
-            stroke-dasharray=[line.dashed.then_some("6 4")] {}
+            stroke-linecap=(if line.dashed { "butt" } else { "round" }) stroke-dasharray=[line.dashed.then_some("6 4")] {}
     }
+}
+
+fn draw_bars(bars: &Bars, frame: &Frame) -> Markup {
+    html! {
+        @for bar in &bars.bars {
+            @let (from, to) = (frame.x(bar.from), frame.x(bar.to));
+            rect x=(px(from.min(to))) y=(px(frame.y(bar.y) - bars.thickness / 2.0)) width=(px((to - from).abs().max(0.8)))
+                height=(px(bars.thickness)) fill=(bars.colour) fill-opacity=(bars.opacity) {}
+        }
+    }
+}
+
+fn draw_segments(segments: &Segments, frame: &Frame) -> Markup {
+    let line = |(x, y): (f64, f64)| format!("{} {}", px(frame.x(x)), px(frame.y(y)));
+    let path: String =
+        segments.segments.iter().map(|one| format!("M{}L{}", line(one.from), line(one.to))).collect();
+    html! {
+        path d=(path) fill="none" stroke=(segments.colour) stroke-width=(segments.width)
+            stroke-opacity=(segments.opacity) stroke-linecap="round" {}
+    }
+}
+
+fn draw_band(band: &Band, frame: &Frame) -> Markup {
+    let mut path = String::new();
+    for piece in &band.pieces {
+        let edge = |of: fn(&(f64, f64, f64)) -> f64| {
+            let mut edge: Vec<(f64, f64)> = Vec::new();
+            for at in piece {
+                let (x, y) = (frame.x(at.0), frame.y(of(at)));
+                if let Some((_, old)) = edge.last().copied().filter(|_| band.steps) {
+                    edge.push((x, old));
+                }
+                edge.push((x, y));
+            }
+            edge
+        };
+        // Along the lower edge, and back along the upper one.
+        let (low, high) = (edge(|at| at.1), edge(|at| at.2));
+        for (i, (x, y)) in low.into_iter().chain(high.into_iter().rev()).enumerate() {
+            path.push_str(&format!("{}{} {}", if i == 0 { 'M' } else { 'L' }, px(x), px(y)));
+        }
+        path.push('Z');
+    }
+    html! { path d=(path) fill=(band.colour) fill-opacity=(BAND) {} }
 }
 
 fn draw_label(placed: &Placed, colour: &str) -> Markup {
@@ -253,7 +427,7 @@ fn draw_label(placed: &Placed, colour: &str) -> Markup {
     let turn = (placed.angle != 0.0).then(|| format!("rotate({} {x} {y})", placed.angle));
     html! {
         text x=(x) y=(y) transform=[turn] text-anchor=(if placed.ends { "end" } else { "start" })
-            font-size=(labels::SIZE) fill=(colour) { (placed.text) }
+            font-size=(labels::SIZE) fill=(colour) { (legible(&placed.text)) }
     }
 }
 

@@ -1,76 +1,441 @@
-//! The chart as Vega-Lite 5, data inline: `JupyterLab` draws it offline, with tooltips and zoom.
+//! The chart as Vega-Lite 5, data inline: `JupyterLab` draws it offline, with tooltips, zoom and selection.
 
 use serde_json::{Map, Value, json};
 
-use super::{Chart, Key, Label, Layer, Line, Place, Points, Shape, svg::Frame};
-use crate::style;
+use super::{
+    Axis, AxisScale, Band, Bars, Chart, Label, Layer, Line, Place, Points, Segments, Shape, Tips,
+    colour::INK,
+    layer::{BAND, Key, Mark},
+    svg::Frame,
+};
 
-/// Legible on white and on black.
-const INK: &str = "#808080";
+/// How opaque what the legend has not selected is.
+const UNSELECTED: f64 = 0.08;
 
 impl Chart {
     /// A Vega-Lite 5 specification. Its background is transparent and its ink grey, so that it is right in a
-    /// light and in a dark page; dragging and the wheel move and zoom it, a double click brings it back.
+    /// light and in a dark page. Dragging moves it, the wheel with shift or ctrl (or a pinch) zooms, so that the
+    /// notebook still scrolls; a double click brings it back, and a click in the legend leaves one kind alone.
     pub fn vega_lite(&self) -> Value {
-        let legend = self.legend();
-        let frame = Frame::of(self);
-        let area = frame.area;
-        let mut layers: Vec<Value> = self
-            .layers
-            .iter()
-            .filter_map(|layer| match layer {
-                Layer::Points(points) => points_layer(points, self, &legend),
-                Layer::Line(line) => line_layer(line, self, &legend),
-                Layer::Labels { colour: _, above, labels } => {
-                    grouped(labels_layers(self, &frame, labels, *above))
-                }
-                Layer::Rules(rules) => rules_layer(rules, self),
-            })
-            .collect();
-        if let Some(Value::Object(first)) =
-            layers.iter_mut().find(|layer| layer["encoding"]["y"].get("field").is_some())
-        {
-            let zoom = json!([{"name": "zoom", "select": {"type": "interval"}, "bind": "scales"}]);
-            first.insert("params".to_owned(), zoom);
+        let title = |limit: f64| {
+            let lines: Vec<String> =
+                super::labels::lines(&self.subtitle, 12.0, f64::from(self.size.0) - 60.0, 3);
+            json!({"text": self.title, "subtitle": lines, "anchor": "start", "offset": 12, "limit": limit})
+        };
+        let mut spec = json!({
+            "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
+            "title": title(f64::from(self.size.0)),
+            "autosize": {"type": "pad"},
+            "background": "transparent",
+            "config": config(),
+        });
+        if self.panels.is_empty() {
+            merge(&mut spec, View { chart: self, legend: &self.legend(), number: None }.spec());
+            return spec;
         }
+        let (legend, mut number) = (self.legend(), 0);
+        let mut rows = Vec::new();
+        for row in self.rows() {
+            let mut views = Vec::new();
+            for panel in row {
+                let mut view = View { chart: panel, legend: &legend, number: Some(number) }.spec();
+                view["title"] = json!({
+                    "text": panel.title, "anchor": "start", "fontSize": 13, "offset": 6,
+                    "subtitle": super::labels::lines(&panel.subtitle, 12.0, f64::from(panel.size.0) - 40.0, 3),
+                });
+                views.push(view);
+                number += 1;
+            }
+            rows.push(json!({"hconcat": views, "spacing": 24}));
+        }
+        spec["vconcat"] = json!(rows);
+        spec["spacing"] = json!(20);
+        spec
+    }
+}
+
+/// A chart that is no others' frame, alone or as a panel.
+struct View<'a> {
+    chart: &'a Chart,
+    legend: &'a [Key<'a>],
+    /// Which panel it is, if it is one.
+    number: Option<usize>,
+}
+
+impl View<'_> {
+    fn spec(&self) -> Value {
+        let frame = Frame::of(self.chart, self.number.is_some());
+        let area = frame.area;
+        let mut layers: Vec<Value> =
+            self.chart.layers.iter().flat_map(|layer| self.layers(layer, &frame)).collect();
+        self.interact(&mut layers);
         if layers.is_empty() {
             layers.push(json!({"data": {"values": []}, "mark": "point"}));
         }
-        json!({
-            "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
-            "title": {"text": self.title, "subtitle": self.subtitle, "anchor": "start", "offset": 12},
-            // The area of the PNG, so that labels stand as they do there; about 720 pixels wide with the axes.
-            "width": area.right - area.left,
-            "height": area.bottom - area.top,
-            "autosize": {"type": "pad"},
-            "background": "transparent",
-            "layer": layers,
-            "config": config(),
-        })
+        // The area of the PNG, so that labels stand as they do there; about 720 pixels wide with the axes.
+        json!({"width": area.right - area.left, "height": area.bottom - area.top, "layer": layers})
     }
 
-    fn x_channel(&self) -> Value {
-        let mut channel = json!({"field": "x", "type": "quantitative", "title": self.x.label});
-        let mut scale = json!({"zero": false, "nice": false, "padding": 12});
-        if let Some((low, high)) = self.x.domain {
-            scale["domain"] = json!([low, high]);
+    fn layers(&self, layer: &Layer, frame: &Frame) -> Vec<Value> {
+        match layer {
+            Layer::Points(points) => self.points(points),
+            Layer::Line(line) => self.line(line),
+            Layer::Bars(bars) => self.bars(bars),
+            Layer::Segments(segments) => self.segments(segments),
+            Layer::Band(band) => self.band(band),
+            Layer::Labels { colour, above, labels } => self.labels(frame, labels, *above, colour),
+            Layer::Rules(rules) => self.rules(rules),
         }
-        channel["scale"] = scale;
-        channel["axis"] = if self.x.whole {
-            json!({"grid": false, "tickMinStep": 1, "format": ",d"})
-        } else {
-            json!({"grid": false})
+    }
+
+    /// Zoom in the first layer that has both axes, selection in the first that has a colour.
+    fn interact(&self, layers: &mut [Value]) {
+        let has = |layer: &Value, channel: &str| layer["encoding"][channel].get("field").is_some();
+        let mut give = |channel: &str, param: Value| {
+            if let Some(layer) = layers.iter_mut().find(|layer| has(layer, channel))
+                && let Some(fields) = layer.as_object_mut()
+                && let Some(params) = fields.entry("params").or_insert_with(|| json!([])).as_array_mut()
+            {
+                params.push(param);
+            }
         };
-        channel
+        let number = self.number.map_or(String::new(), |number| format!("_{number}"));
+        let mut select =
+            json!({"type": "interval", "zoom": "wheel![event.shiftKey || event.ctrlKey || event.metaKey]"});
+        if self.chart.y.names().is_some() {
+            select["encodings"] = json!(["x"]);
+        }
+        give("y", json!({"name": format!("zoom{number}"), "select": select, "bind": "scales"}));
+        if self.selects() {
+            give(
+                "color",
+                json!({"name": "legend", "select": {"type": "point", "fields": ["kind"]}, "bind": "legend"}),
+            );
+        }
     }
 
-    fn y_channel(&self) -> Value {
-        let mut scale = json!({"zero": false, "nice": false});
-        match self.y.domain {
-            Some((low, high)) => scale["domain"] = json!([low, high]),
-            None => scale["padding"] = json!(12),
+    /// Whether its legend selects: that of several panels would not know in which.
+    fn selects(&self) -> bool {
+        self.number.is_none() && self.legend.len() > 1
+    }
+
+    /// The colour of a layer by the `kind` of its rows, through a scale that all layers share: one legend.
+    fn colour(&self, name: &str, own: &str) -> Value {
+        if name.is_empty() {
+            return json!({"value": own});
         }
-        json!({"field": "y", "type": "quantitative", "title": self.y.label, "scale": scale})
+        let names: Vec<&str> = self.legend.iter().map(|key| key.name).collect();
+        let colours: Vec<&str> = self.legend.iter().map(|key| key.colour).collect();
+        let mut colour =
+            json!({"field": "kind", "type": "nominal", "scale": {"domain": names, "range": colours}});
+        if self.legend.len() < 2 {
+            colour["legend"] = Value::Null;
+        }
+        colour
+    }
+
+    /// The shapes by the `kind`, for the legend: whoever sees no colours tells its entries by them.
+    fn shapes(&self, name: &str) -> Option<Value> {
+        let outline = |key: &Key| match key.mark {
+            Mark::Point(of, _) => shape(of),
+            Mark::Line { .. } => "M-1,-0.15L1,-0.15L1,0.15L-1,0.15Z",
+            Mark::Block(_) => "M-1,-0.6L1,-0.6L1,0.6L-1,0.6Z",
+        };
+        let shapes: Vec<&str> = self.legend.iter().map(outline).collect();
+        let names: Vec<&str> = self.legend.iter().map(|key| key.name).collect();
+        (!name.is_empty() && names.len() > 1)
+            .then(|| json!({"field": "kind", "type": "nominal", "scale": {"domain": names, "range": shapes}}))
+    }
+
+    fn opacity(&self, name: &str, opacity: f64) -> Value {
+        if self.selects() && !name.is_empty() {
+            json!({"condition": {"param": "legend", "value": opacity}, "value": UNSELECTED.min(opacity)})
+        } else {
+            json!({"value": opacity})
+        }
+    }
+
+    /// A value as the data has it: dates are milliseconds there.
+    fn at(axis: &Axis, value: f64) -> Value {
+        match axis.scale {
+            AxisScale::Time(_) => json!((value * 1000.0).round()),
+            _ => json!(value),
+        }
+    }
+
+    fn channel(axis: &Axis, field: &str, upright: bool) -> Value {
+        let kind = if matches!(axis.scale, AxisScale::Time(_)) { "temporal" } else { "quantitative" };
+        let title = if axis.label.is_empty() { Value::Null } else { json!(axis.label) };
+        let mut scale = json!({"zero": false, "nice": false});
+        let mut words = json!({"grid": upright});
+        match axis.scale {
+            AxisScale::Log => scale = json!({"type": "log", "nice": false}),
+            AxisScale::Time(_) => scale = json!({"nice": false}),
+            _ => {}
+        }
+        match (axis.domain, axis.names()) {
+            (_, Some(names)) => {
+                scale["domain"] = json!([-0.5, names.len().max(1) as f64 - 0.5]);
+                scale["reverse"] = json!(upright);
+                // JSON is what the expression takes for a list of texts.
+                let list = serde_json::to_string(names).unwrap_or_else(|_| "[]".to_owned());
+                words = json!({
+                    "grid": false, "ticks": false, "values": (0..names.len()).collect::<Vec<_>>(), "labelLimit": 200,
+                    "labelExpr": format!("{list}[datum.value]"),
+                });
+            }
+            (Some((low, high)), None) => scale["domain"] = json!([Self::at(axis, low), Self::at(axis, high)]),
+            (None, None) => scale["padding"] = json!(12),
+        }
+        if axis.scale == AxisScale::Whole {
+            merge(&mut words, json!({"tickMinStep": 1, "format": ",d"}));
+        }
+        json!({"field": field, "type": kind, "title": title, "scale": scale, "axis": words})
+    }
+
+    fn x(&self, field: &str) -> Value {
+        Self::channel(&self.chart.x, field, false)
+    }
+
+    fn y(&self, field: &str) -> Value {
+        Self::channel(&self.chart.y, field, true)
+    }
+
+    fn points(&self, points: &Points) -> Vec<Value> {
+        let area = points.diameter * points.diameter * 0.8;
+        let mark = json!({"type": "point", "filled": true, "shape": shape(points.shape), "size": area, "clip": true});
+        let mut layers = Vec::new();
+        for (edge, y) in [
+            (None, self.y("y")),
+            (Some(Place::Top), json!({"value": 6})),
+            (Some(Place::Bottom), json!({"value": {"expr": "height - 6"}})),
+        ] {
+            let mut tooltips = Tooltips::default();
+            let rows: Vec<Value> = points
+                .points
+                .iter()
+                .filter(|point| match point.y {
+                    Place::At(_) => edge.is_none(),
+                    place => edge == Some(place),
+                })
+                .map(|point| {
+                    let mut row = Map::from_iter([
+                        ("x".to_owned(), Self::at(&self.chart.x, point.x)),
+                        ("kind".to_owned(), json!(points.name)),
+                    ]);
+                    if let Place::At(y) = point.y {
+                        row.insert("y".to_owned(), Self::at(&self.chart.y, y));
+                    }
+                    tooltips.add(&mut row, &point.tips);
+                    Value::Object(row)
+                })
+                .collect();
+            if !rows.is_empty() {
+                let mut layer = json!({
+                    "data": {"values": rows},
+                    "mark": mark,
+                    "encoding": {
+                        "x": self.x("x"), "y": y, "color": self.colour(&points.name, points.colour),
+                        "opacity": self.opacity(&points.name, points.opacity), "tooltip": tooltips.channel(),
+                    },
+                });
+                if let Some(shapes) = self.shapes(&points.name) {
+                    layer["encoding"]["shape"] = shapes;
+                }
+                layers.push(layer);
+            }
+        }
+        layers
+    }
+
+    fn line(&self, line: &Line) -> Vec<Value> {
+        let (whole, alone): (Vec<_>, Vec<_>) = line.pieces.iter().enumerate().partition(|(_, p)| p.len() > 1);
+        let mut mark = json!({"type": "line", "strokeWidth": line.width, "clip": true});
+        if line.steps {
+            mark["interpolate"] = json!("step-after");
+        }
+        if line.dashed {
+            mark["strokeDash"] = json!([6, 4]);
+        }
+        let dot = json!({"type": "circle", "size": line.width * line.width * 3.0, "clip": true});
+        let name = if line.name.is_empty() { &self.chart.y.label } else { &line.name };
+        let tooltip = json!([
+            {"field": "x", "type": kind(&self.chart.x), "title": title(&self.chart.x)},
+            {"field": "y", "type": kind(&self.chart.y), "title": if name.is_empty() { "value" } else { name }},
+        ]);
+        let mut layers = Vec::new();
+        for (pieces, mark) in [(whole, mark), (alone, dot)] {
+            let rows: Vec<Value> = pieces
+                .into_iter()
+                .flat_map(|(piece, points)| {
+                    points.iter().map(move |(x, y)| {
+                        let (x, y) = (Self::at(&self.chart.x, *x), Self::at(&self.chart.y, *y));
+                        json!({"x": x, "y": y, "piece": piece, "kind": line.name})
+                    })
+                })
+                .collect();
+            if !rows.is_empty() {
+                layers.push(json!({
+                    "data": {"values": rows},
+                    "mark": mark,
+                    "encoding": {
+                        "x": self.x("x"), "y": self.y("y"), "color": self.colour(&line.name, line.colour),
+                        "opacity": self.opacity(&line.name, 1.0),
+                        "detail": {"field": "piece", "type": "nominal"}, "tooltip": tooltip,
+                    },
+                }));
+            }
+        }
+        layers
+    }
+
+    fn bars(&self, bars: &Bars) -> Vec<Value> {
+        let mut tooltips = Tooltips::default();
+        let rows: Vec<Value> = bars
+            .bars
+            .iter()
+            .map(|bar| {
+                let mut row = Map::from_iter([
+                    ("x".to_owned(), Self::at(&self.chart.x, bar.from)),
+                    ("x2".to_owned(), Self::at(&self.chart.x, bar.to)),
+                    ("y".to_owned(), Self::at(&self.chart.y, bar.y)),
+                    ("kind".to_owned(), json!(bars.name)),
+                ]);
+                tooltips.add(&mut row, &bar.tips);
+                Value::Object(row)
+            })
+            .collect();
+        if rows.is_empty() {
+            return Vec::new();
+        }
+        vec![json!({
+            "data": {"values": rows},
+            // A thick line, which is a bar on any kind of axis.
+            "mark": {"type": "rule", "strokeWidth": bars.thickness, "clip": true},
+            "encoding": {
+                "x": self.x("x"), "x2": {"field": "x2"}, "y": self.y("y"), "color": self.colour(&bars.name, bars.colour),
+                "opacity": self.opacity(&bars.name, bars.opacity), "tooltip": tooltips.channel(),
+            },
+        })]
+    }
+
+    fn segments(&self, segments: &Segments) -> Vec<Value> {
+        let row = |one: &super::Segment| {
+            json!({
+                "x": Self::at(&self.chart.x, one.from.0), "y": Self::at(&self.chart.y, one.from.1),
+                "x2": Self::at(&self.chart.x, one.to.0), "y2": Self::at(&self.chart.y, one.to.1), "kind": segments.name,
+            })
+        };
+        let rows: Vec<Value> = segments.segments.iter().map(row).collect();
+        if rows.is_empty() {
+            return Vec::new();
+        }
+        vec![json!({
+            "data": {"values": rows},
+            "mark": {"type": "rule", "strokeWidth": segments.width, "clip": true, "tooltip": null},
+            "encoding": {
+                "x": self.x("x"), "x2": {"field": "x2"}, "y": self.y("y"), "y2": {"field": "y2"},
+                "color": self.colour(&segments.name, segments.colour),
+                "opacity": self.opacity(&segments.name, segments.opacity),
+            },
+        })]
+    }
+
+    fn band(&self, band: &Band) -> Vec<Value> {
+        let pieces = band.pieces.iter().enumerate();
+        let rows: Vec<Value> = pieces
+            .flat_map(|(piece, points)| {
+                points.iter().map(move |(x, low, high)| {
+                    let (low, high) = (Self::at(&self.chart.y, *low), Self::at(&self.chart.y, *high));
+                    json!({"x": Self::at(&self.chart.x, *x), "y": low, "y2": high, "piece": piece, "kind": band.name})
+                })
+            })
+            .collect();
+        if rows.is_empty() {
+            return Vec::new();
+        }
+        let mut mark = json!({"type": "area", "clip": true});
+        if band.steps {
+            mark["interpolate"] = json!("step-after");
+        }
+        vec![json!({
+            "data": {"values": rows},
+            "mark": mark,
+            "encoding": {
+                "x": self.x("x"), "y": self.y("y"), "y2": {"field": "y2"}, "color": self.colour(&band.name, band.colour),
+                "opacity": self.opacity(&band.name, BAND), "detail": {"field": "piece", "type": "nominal"},
+            },
+        })]
+    }
+
+    /// The labels that found a place in the picture, one layer for each angle.
+    fn labels(&self, frame: &Frame, labels: &[Label], above: bool, colour: &str) -> Vec<Value> {
+        let mut groups: Vec<((f64, bool), Vec<Value>)> = Vec::new();
+        for placed in frame.placed(labels, above) {
+            let key = (placed.angle, placed.ends);
+            let (x, y) = (Self::at(&self.chart.x, placed.label.x), Self::at(&self.chart.y, placed.label.y));
+            let row = json!({"x": x, "y": y, "text": placed.text});
+            match groups.iter_mut().find(|(known, _)| *known == key) {
+                Some((_, rows)) => rows.push(row),
+                None => groups.push((key, vec![row])),
+            }
+        }
+        groups
+            .into_iter()
+            .map(|((angle, ends), rows)| {
+                json!({
+                    "data": {"values": rows},
+                    "mark": {
+                        "type": "text", "angle": angle.rem_euclid(360.0), "align": if ends { "right" } else { "left" },
+                        "fontSize": 10.5, "baseline": "middle", "dx": if ends { -9 } else { 9 }, "color": colour,
+                        "clip": true,
+                    },
+                    "encoding": {"x": self.x("x"), "y": self.y("y"), "text": {"field": "text", "type": "nominal"}},
+                })
+            })
+            .collect()
+    }
+
+    fn rules(&self, rules: &[Label]) -> Vec<Value> {
+        if rules.is_empty() {
+            return Vec::new();
+        }
+        let row = |rule: &Label| json!({"x": Self::at(&self.chart.x, rule.x), "text": rule.text});
+        vec![json!({
+            "data": {"values": rules.iter().map(row).collect::<Vec<Value>>()},
+            "mark": {"type": "rule", "strokeDash": [2, 4], "color": INK, "clip": true},
+            "encoding": {"x": self.x("x"), "tooltip": {"field": "text", "type": "nominal"}},
+        })]
+    }
+}
+
+fn kind(axis: &Axis) -> &'static str {
+    if matches!(axis.scale, AxisScale::Time(_)) { "temporal" } else { "quantitative" }
+}
+
+fn title(axis: &Axis) -> &str {
+    if axis.label.is_empty() { "x" } else { &axis.label }
+}
+
+/// The tooltips of a layer: fields with names of ours, for a metric may be called `loss.train[0]`.
+#[derive(Default)]
+struct Tooltips(Vec<String>);
+
+impl Tooltips {
+    fn add(&mut self, row: &mut Map<String, Value>, tips: &Tips) {
+        for (name, value) in tips {
+            let i = self.0.iter().position(|known| known == name).unwrap_or_else(|| {
+                self.0.push(name.clone());
+                self.0.len() - 1
+            });
+            row.insert(format!("t{i}"), json!(value));
+        }
+    }
+
+    fn channel(&self) -> Value {
+        let channel =
+            |(i, name): (usize, &String)| json!({"field": format!("t{i}"), "type": "nominal", "title": name});
+        self.0.iter().enumerate().map(channel).collect()
     }
 }
 
@@ -82,7 +447,10 @@ fn config() -> Value {
         json!({"gridColor": INK, "gridOpacity": 0.2, "domainColor": INK, "domainOpacity": 0.6, "tickColor": INK, "tickOpacity": 0.6}),
     );
     let mut legend = text;
-    merge(&mut legend, json!({"orient": "top", "title": null, "symbolOpacity": 1, "labelLimit": 240}));
+    merge(
+        &mut legend,
+        json!({"orient": "top", "title": null, "symbolOpacity": 1, "labelLimit": 240, "columns": 4}),
+    );
     json!({
         "view": {"stroke": null},
         "title": {"color": INK, "subtitleColor": INK, "fontSize": 16, "fontWeight": 500, "subtitleFontSize": 12},
@@ -97,175 +465,13 @@ fn merge(into: &mut Value, more: Value) {
     }
 }
 
-/// The colour of a layer by the `kind` of its rows, through a scale that all layers share: one legend.
-fn colour(legend: &[Key]) -> Value {
-    let names: Vec<&str> = legend.iter().map(|key| key.name).collect();
-    let colours: Vec<&str> = legend.iter().map(|key| key.colour).collect();
-    let mut colour =
-        json!({"field": "kind", "type": "nominal", "scale": {"domain": names, "range": colours}});
-    if legend.len() < 2 {
-        colour["legend"] = Value::Null;
-    }
-    colour
-}
-
-fn points_layer(points: &Points, chart: &Chart, legend: &[Key]) -> Option<Value> {
-    if points.points.is_empty() {
-        return None;
-    }
-    let mut tooltips: Vec<String> = Vec::new();
-    let values: Vec<Value> = points
-        .points
-        .iter()
-        .map(|point| {
-            let mut row = Map::new();
-            row.insert("x".to_owned(), json!(point.x));
-            row.insert("kind".to_owned(), json!(points.name));
-            row.insert("y".to_owned(), if let Place::At(y) = point.y { json!(y) } else { Value::Null });
-            row.insert(
-                "edge".to_owned(),
-                json!(match point.y {
-                    Place::At(_) => "",
-                    Place::Top => "top",
-                    Place::Bottom => "bottom",
-                }),
-            );
-            for (name, value) in &point.tips {
-                // Names of fields are given by us: a metric may be called `loss.train[0]`.
-                let i = tooltips.iter().position(|known| known == name).unwrap_or_else(|| {
-                    tooltips.push(name.clone());
-                    tooltips.len() - 1
-                });
-                row.insert(format!("t{i}"), json!(value));
-            }
-            Value::Object(row)
-        })
-        .collect();
-    let tooltip: Vec<Value> = tooltips
-        .iter()
-        .enumerate()
-        .map(|(i, name)| json!({"field": format!("t{i}"), "type": "nominal", "title": name}))
-        .collect();
-    let area = points.diameter * points.diameter * 0.8;
-    let mut mark = json!({"type": "point", "filled": true, "shape": shape(points.shape), "size": area, "opacity": points.opacity});
-    if points.shape == Shape::Cross {
-        mark["angle"] = json!(45);
-    }
-    let part = |edge: &str, y: Value, clip: bool| {
-        let mut mark = mark.clone();
-        mark["clip"] = json!(clip);
-        let encoding = json!({
-            "x": chart.x_channel(), "y": y, "color": colour(legend), "tooltip": tooltip,
-        });
-        json!({"transform": [{"filter": format!("datum.edge === '{edge}'")}], "mark": mark, "encoding": encoding})
-    };
-    let mut parts = Vec::new();
-    for (edge, y, clip) in [
-        ("", chart.y_channel(), true),
-        ("top", json!({"value": 6}), true),
-        ("bottom", json!({"value": {"expr": "height - 6"}}), true),
-    ] {
-        if values.iter().any(|row| row["edge"] == edge) {
-            parts.push(part(edge, y, clip));
-        }
-    }
-    match parts.len() {
-        1 => {
-            let mut only = parts.remove(0);
-            only["data"] = json!({"values": values});
-            Some(only)
-        }
-        _ => Some(json!({"data": {"values": values}, "layer": parts})),
-    }
-}
-
-/// Vega-Lite's name for a shape; its `cross` is a plus, turned by the caller.
+/// Vega's name for a shape, or its outline.
 fn shape(shape: Shape) -> &'static str {
     match shape {
         Shape::Circle => "circle",
         Shape::Diamond => "diamond",
         Shape::Square => "square",
-        Shape::Cross => "cross",
-    }
-}
-
-fn line_layer(line: &Line, chart: &Chart, legend: &[Key]) -> Option<Value> {
-    let values: Vec<Value> = line
-        .pieces
-        .iter()
-        .enumerate()
-        .flat_map(|(piece, points)| {
-            points.iter().map(move |(x, y)| json!({"x": x, "y": y, "piece": piece, "kind": line.name}))
-        })
-        .collect();
-    if values.is_empty() {
-        return None;
-    }
-    let mut mark = json!({"type": "line", "strokeWidth": line.width, "clip": true});
-    if line.steps {
-        mark["interpolate"] = json!("step-after");
-    }
-    if line.dashed {
-        mark["strokeDash"] = json!([6, 4]);
-    }
-    let tooltip = json!([
-        {"field": "x", "type": "quantitative", "title": chart.x.label},
-        {"field": "y", "type": "quantitative", "title": line.name},
-    ]);
-    Some(json!({
-        "data": {"values": values},
-        "mark": mark,
-        "encoding": {
-            "x": chart.x_channel(), "y": chart.y_channel(), "color": colour(legend),
-            "detail": {"field": "piece", "type": "nominal"}, "tooltip": tooltip,
-        },
-    }))
-}
-
-/// The labels that found a place in the picture, one layer for each angle.
-fn labels_layers(chart: &Chart, frame: &Frame, labels: &[Label], above: bool) -> Vec<Value> {
-    let mut groups: Vec<((f64, bool), Vec<Value>)> = Vec::new();
-    for placed in frame.placed(labels, above) {
-        let key = (placed.angle, placed.ends);
-        let row = json!({"x": placed.label.x, "y": placed.label.y, "text": placed.text});
-        match groups.iter_mut().find(|(known, _)| *known == key) {
-            Some((_, rows)) => rows.push(row),
-            None => groups.push((key, vec![row])),
-        }
-    }
-    groups
-        .into_iter()
-        .map(|((angle, ends), rows)| {
-            json!({
-                "data": {"values": rows},
-                "mark": {
-                    "type": "text", "angle": angle.rem_euclid(360.0), "align": if ends { "right" } else { "left" }, "fontSize": 10.5,
-                    "baseline": "middle", "dx": if ends { -9 } else { 9 }, "color": style::GREEN, "clip": true,
-                },
-                "encoding": {
-                    "x": chart.x_channel(), "y": chart.y_channel(), "text": {"field": "text", "type": "nominal"},
-                },
-            })
-        })
-        .collect()
-}
-
-fn rules_layer(rules: &[Label], chart: &Chart) -> Option<Value> {
-    if rules.is_empty() {
-        return None;
-    }
-    let values: Vec<Value> = rules.iter().map(|rule| json!({"x": rule.x, "text": rule.text})).collect();
-    Some(json!({
-        "data": {"values": values},
-        "mark": {"type": "rule", "strokeDash": [2, 4], "color": INK, "clip": true},
-        "encoding": {"x": chart.x_channel(), "tooltip": {"field": "text", "type": "nominal"}},
-    }))
-}
-
-fn grouped(mut layers: Vec<Value>) -> Option<Value> {
-    match layers.len() {
-        0 => None,
-        1 => Some(layers.remove(0)),
-        _ => Some(json!({"layer": layers})),
+        // Its own `cross` is a plus.
+        Shape::Cross => "M-1,-0.7L-0.7,-1L0,-0.3L0.7,-1L1,-0.7L0.3,0L1,0.7L0.7,1L0,0.3L-0.7,1L-1,0.7L-0.3,0Z",
     }
 }

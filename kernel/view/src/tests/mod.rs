@@ -5,6 +5,7 @@ mod answers;
 mod charts;
 mod hostile;
 mod live;
+mod pictures;
 mod plan;
 mod report;
 mod space;

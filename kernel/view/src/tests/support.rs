@@ -94,6 +94,7 @@ pub(super) fn one(number: u64) -> Experiment {
 /// A ledger of `n`: a baseline at 1.0230, a keep now and then, a crash now and then, one far off the scale.
 pub(super) fn ledger(n: u64) -> Vec<Experiment> {
     let (mut best, mut dice) = (1.0230, 1_u64);
+    let mut tip = one(0).record.candidate.clone();
     let mut roll = move || {
         dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (dice >> 33) as f64 / (1_u64 << 31) as f64
@@ -105,7 +106,12 @@ pub(super) fn ledger(n: u64) -> Vec<Experiment> {
             let chance = roll();
             if number == 0 {
                 (r.status, r.value, r.reason) = (Status::Keep, Some(best), "the baseline".to_owned());
-            } else if chance < 0.1 {
+                r.runs[0].value = r.value;
+                r.summary.extend(r.value.map(|value| ("val_bpb".to_owned(), value)));
+                return e;
+            }
+            r.parent = Some(tip.clone());
+            if chance < 0.1 {
                 (r.status, r.value, r.reason) = (Status::Crash, None, "the build failed".to_owned());
                 r.seconds = Seconds(21.4);
             } else {
@@ -118,6 +124,7 @@ pub(super) fn ledger(n: u64) -> Vec<Experiment> {
                     (r.status, r.claim, r.reason) =
                         (Status::Keep, Some(Claim::Unproven), "better than the best".to_owned());
                     best = value;
+                    tip = r.candidate.clone();
                 }
             }
             r.runs[0].value = r.value;
@@ -135,6 +142,21 @@ pub(super) fn turned(mut experiments: Vec<Experiment>) -> Vec<Experiment> {
         r.metric = MetricName::new("tokens_per_second");
         r.value = r.value.map(|v| ((4.0 - v) * 4000.0).round());
         r.delta = r.delta.map(|v| (-v * 4000.0).round());
+    }
+    experiments
+}
+
+/// The same with the baseline and the best run `times` in all, each time a little apart.
+pub(super) fn repeated(mut experiments: Vec<Experiment>, times: u64) -> Vec<Experiment> {
+    let best = lab::experiment::best(&experiments).unwrap().record.number;
+    for e in experiments.iter_mut().filter(|e| e.record.baseline || e.record.number == best) {
+        let r = Arc::make_mut(&mut e.record);
+        let first = r.runs[0].clone();
+        r.runs.extend((1..times).map(|i| RunRecord {
+            seed: 42 + i,
+            value: first.value.map(|value| value + 0.0006 * ((i * 7 % 5) as f64 - 2.0)),
+            ..first.clone()
+        }));
     }
     experiments
 }

@@ -1,51 +1,12 @@
-//! `plot`: charts.
+//! Charts of any frame: two columns, a series for each value of a third.
 
 use frames::{DataFrame, FramesError, numbers, words};
 use view::chart::{Drawing, Kind, Part, Series};
 
-use super::look::Shelf;
 use crate::failure::{ExitCode, Failure};
-use crate::grammar::{PlotArgs, PlotKind, Which};
-use crate::session::{Session, of_one_clone};
-use crate::sink::Sink;
-
-/// Draws a chart.
-pub(super) fn run(args: &PlotArgs, session: &Session, sink: &dyn Sink) -> Result<(), Failure> {
-    let shelf = Shelf::open(session, &args.tag)?;
-    let chart = match args.kind {
-        PlotKind::Progress => {
-            let metric = shelf.metric(session)?;
-            view::chart::progress(&of_one_clone(&shelf.experiments), &metric)
-        }
-        PlotKind::Curves => curves(args, &shelf, session)?,
-    };
-    sink.show(chart.bundle());
-    Ok(())
-}
-
-fn curves(args: &PlotArgs, shelf: &Shelf, session: &Session) -> Result<view::chart::Chart, Failure> {
-    let which = if args.which.is_empty() { &[Which::Best][..] } else { &args.which };
-    let mut wanted = args.metric.clone();
-    let mut series = Vec::new();
-    for which in which {
-        if *which == Which::Running {
-            let mut frames = session.frames(session.ledger()?)?;
-            let (name, points) = frames::curve(&frames.running(&shelf.tag)?, wanted.as_deref())?;
-            wanted.get_or_insert(name);
-            series.push(("running".to_owned(), points));
-        } else {
-            let experiment = shelf.find(which)?;
-            let (name, points) = shelf.curve(experiment, wanted.as_deref())?;
-            wanted.get_or_insert(name);
-            series
-                .push((format!("exp {}: {}", shelf.label(experiment), experiment.record.hypothesis), points));
-        }
-    }
-    Ok(view::chart::curves(series, "step", wanted.as_deref().unwrap_or("loss")))
-}
 
 /// `sql --chart KIND X Y [COLOUR]`: a chart of two columns of a frame, a series for each value of a third.
-pub(super) fn columns(
+pub(in crate::commands) fn columns(
     frame: &DataFrame,
     kind: &str,
     x: &str,
