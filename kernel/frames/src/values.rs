@@ -73,3 +73,47 @@ fn column<'a>(frame: &'a DataFrame, name: &str) -> Result<&'a Column, FramesErro
 fn unfit(name: &str) -> impl Fn(PolarsError) -> FramesError {
     move |source| FramesError::Unfit { name: name.to_owned(), source }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn frame(columns: Vec<(&str, Vec<Option<f64>>)>) -> DataFrame {
+        let height = columns[0].1.len();
+        let columns = columns.into_iter().map(|(name, values)| Column::new(name.into(), values)).collect();
+        DataFrame::new(height, columns).unwrap()
+    }
+
+    #[test]
+    fn a_curve_is_interrupted_by_what_is_no_number_and_between_runs() {
+        let some = |values: [f64; 5]| values.map(Some).to_vec();
+        let loss = vec![Some(3.0), Some(f64::NAN), None, Some(2.5), Some(2.0)];
+        let frame = frame(vec![
+            ("experiment", some([1.0; 5])),
+            ("run", some([0.0, 0.0, 0.0, 1.0, 1.0])),
+            ("step", some([0.0, 1.0, 2.0, 0.0, 1.0])),
+            ("time", some([0.0; 5])),
+            ("loss", loss),
+        ]);
+        let (name, points) = curve(&frame, None).unwrap();
+        let told: Vec<String> = points.iter().map(|(x, y)| format!("{x} {y}")).collect();
+        assert_eq!((name.as_str(), told.join(", ").as_str()), ("loss", "0 3, 1 NaN, NaN NaN, 0 2.5, 1 2"));
+        assert!(curve(&frame, Some("nothing")).unwrap().1.is_empty());
+    }
+
+    #[test]
+    fn what_a_machine_says_of_itself_is_drawn_last() {
+        let one = || vec![Some(1.0)];
+        let keys = || KEYS.map(|key| (key, one())).to_vec();
+        let with = |more: &[(&'static str, Option<f64>)]| {
+            let more = more.iter().map(|(name, value)| (*name, vec![*value]));
+            shown(&frame(keys().into_iter().chain(more).collect())).to_owned()
+        };
+        assert_eq!(with(&[("gpu_util", Some(1.0)), ("accuracy", None)]), "accuracy");
+        assert_eq!(with(&[("accuracy", Some(1.0)), ("train_loss", None)]), "train_loss");
+        assert_eq!(with(&[("gpu_util", Some(1.0))]), "gpu_util");
+        assert_eq!(with(&[]), "loss");
+    }
+}

@@ -344,3 +344,32 @@ proptest! {
         prop_assert_eq!(names(&after), names(&text));
     }
 }
+
+#[test]
+fn what_was_learned_of_each_constant_is_told() {
+    let value = |rate: f64, depth: i64| (rate.log10() + 2.0).powi(2) + if depth == 6 { 0.0 } else { 0.2 };
+    let text = |rate: f64, depth: i64| {
+        format!(
+            "const RATE: f64 = {rate}; // 1e-4..1e-1 log\nconst DEPTH: usize = {depth}; // one of: 4, 6, 8\n"
+        )
+    };
+    let tried: Vec<(f64, i64)> = (0..24)
+        .map(|i| (10_f64.powf(-4.0 + 3.0 * f64::from(i % 8) / 7.0), [4, 6, 8][i as usize / 8]))
+        .collect();
+    let texts: Vec<String> = tried.iter().map(|(rate, depth)| text(*rate, *depth)).collect();
+    let trials =
+        tried.iter().zip(0..).map(|((rate, depth), number)| judged(number, Some(value(*rate, *depth))));
+    let known = brief(&text(0.01, 6), trials.collect(), 24);
+    let effects = Search::new(reader(&texts)).effects(&known).unwrap();
+    let [rate, depth] = &effects[..] else { panic!("{effects:?}") };
+    let lowest = |effect: &Effect| {
+        let lowest = effect.expected.iter().min_by(|a, b| a.metric.total_cmp(&b.metric)).unwrap();
+        lowest.value.number().unwrap()
+    };
+    assert!((0.004..0.025).contains(&lowest(rate)), "{:?}", rate.expected);
+    assert_eq!(lowest(depth), 6.0, "{:?}", depth.expected);
+    assert!(effects.iter().flat_map(|effect| &effect.expected).all(|one| one.spread >= 0.0));
+    // Of too little nothing is said.
+    let nothing = Search::new(reader(&texts)).effects(&brief(&text(0.01, 6), Vec::new(), 0)).unwrap();
+    assert!(nothing.iter().all(|effect| effect.expected.is_empty()));
+}
