@@ -188,7 +188,7 @@ fn happened(morning: &Morning<'_>) -> String {
     ] {
         let n = of(status);
         if n > 0 {
-            parts.push(format!("{n} {word}"));
+            parts.push(format!("{} {word}", fixed(n as f64, 0)));
         }
     }
     let seconds = Seconds(new.iter().map(|e| e.record.seconds.0).sum());

@@ -10,7 +10,7 @@ use super::{
     sections::outcomes,
 };
 use crate::{
-    number::count,
+    number::{count, fixed},
     text::{clip, one_line},
 };
 
@@ -46,7 +46,7 @@ pub(super) fn section(view: &View<'_>) -> Vec<Block> {
     }
     blocks.push(Block::Words(vec![
         text("Of "),
-        figure("failed.tried", view.tried().to_string()),
+        figure("failed.tried", fixed(view.tried() as f64, 0)),
         text(" that were tried: "),
         figure("failed.outcomes", outcomes),
         text("."),

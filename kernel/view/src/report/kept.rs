@@ -1,6 +1,8 @@
 //! What was kept: the ladder from the baseline to the best, and what each step changed.
 
-use lab::{Claim, Experiment, Status};
+use std::collections::HashSet;
+
+use lab::{Claim, Experiment, ExperimentId, Status};
 
 use super::{
     Diffs, View,
@@ -12,7 +14,7 @@ use crate::{
     text::clip,
 };
 
-/// Steps that the table has at most, the last ones; and where it has to be short.
+/// Steps that the table has at most, those that gained most; and where it has to be short.
 const STEPS: [usize; 2] = [200, 40];
 /// Steps whose changes are shown, those that gained most; and where it has to be short.
 const CHANGES: [usize; 2] = [20, 8];
@@ -31,24 +33,29 @@ pub(super) fn section(view: &View<'_>, diffs: &Diffs<'_>) -> Vec<Block> {
         return blocks;
     }
     let [most, changes] = [STEPS, CHANGES].map(|limits| limits[usize::from(view.short())]);
-    let shown = &steps[steps.len().saturating_sub(most)..];
-    if shown.len() < steps.len() {
-        blocks.push(Block::Note(vec![text(format!(
-            "The last {} of {} steps; `experiments --status keep` lists all of them.",
-            shown.len(),
-            steps.len()
-        ))]));
-    }
-    blocks.push(table(view, shown));
     let mut largest = gains.clone();
     largest.sort_by(|a, b| size(b).total_cmp(&size(a)));
+    let mut shown = steps.clone();
+    if steps.len() > most {
+        // What the others are measured by, and where it ends, are always among them.
+        let told: HashSet<ExperimentId> = largest.iter().take(most).map(|e| e.record.id).collect();
+        let best = view.standing.best.map(|best| best.record.id);
+        shown.retain(|e| e.record.baseline || told.contains(&e.record.id) || Some(e.record.id) == best);
+        blocks.push(Block::Note(vec![
+            text(format!("{} of {} steps, those that gained most; ", shown.len(), steps.len())),
+            code("experiments --status keep"),
+            text(" lists the others."),
+        ]));
+    }
+    blocks.push(table(view, &shown));
     largest.truncate(changes);
     largest.sort_by_key(|e| e.record.number);
     if largest.len() < gains.len() {
-        blocks.push(Block::Note(vec![text(format!(
-            "What the {} that gained most have changed; `diff N` shows the others.",
-            largest.len()
-        ))]));
+        blocks.push(Block::Note(vec![
+            text(format!("What the {} that gained most have changed; ", largest.len())),
+            code("diff N"),
+            text(" shows the others."),
+        ]));
     }
     blocks.extend(largest.into_iter().map(|step| Block::Change(change(view, step, diffs))));
     blocks

@@ -126,7 +126,13 @@ fn cards(view: &View<'_>) -> Option<Block> {
         return None;
     }
     let kept = view.own.iter().filter(|e| improved(e)).count();
-    cards.push(("kept of tried", vec![figure("headline.kept", format!("{kept} of {}", view.tried()))]));
+    cards.push((
+        "kept of tried",
+        vec![figure(
+            "headline.kept",
+            format!("{} of {}", fixed(kept as f64, 0), fixed(view.tried() as f64, 0)),
+        )],
+    ));
     let seconds: f64 = view.own.iter().map(|e| e.record.seconds.0).sum();
     cards.push(("time of runs", vec![figure("headline.time", duration(Seconds(seconds)))]));
     let cost = means::cost(view.own);
@@ -260,7 +266,7 @@ pub(super) fn outcomes(view: &View<'_>) -> String {
         .into_iter()
         .map(|(status, word)| (view.with_status(status), word))
         .filter(|(n, _)| *n > 0)
-        .map(|(n, word)| format!("{n} {word}"))
+        .map(|(n, word)| format!("{} {word}", fixed(n as f64, 0)))
         .collect();
     parts.join(", ")
 }

@@ -6,6 +6,7 @@ mod charts;
 mod hostile;
 mod live;
 mod pictures;
+mod morning;
 mod plan;
 mod report;
 mod space;
