@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from labs import TRAIN, Lab
+from models import CANARY, Refusal, model
 from places import until
 
 
@@ -67,6 +68,34 @@ def test_crashes_in_a_row_are_told_to_a_webhook_once(make_lab: Callable[..., Lab
         assert [each["alert"] for each in told] == ["failed"], told
         assert "the last 2 experiments crashed" in told[0]["text"] and told[0]["best"]["number"] == 0
         assert "s3cret" not in lab.overnight("loop", "status").text, "an address is as good as a key"
+
+
+def test_costs_that_are_spent_and_a_wrong_key(make_lab: Callable[..., Lab]) -> None:
+    with webhook() as (address, told):
+        lab = make_lab(alert=address, ahead=False)
+        agent = lab.proposer(
+            f"""
+            import json, sys
+            number = json.load(sys.stdin)["number"]
+            open("train.py", "w").write({TRAIN!r}.replace("0.10", f"0.1{{number}}"))
+            cost = {{"usd": 0.25, "input_tokens": 9, "output_tokens": 9}}
+            print(json.dumps({{"hypothesis": f"idea {{number}}", "cost": cost}}))
+            """
+        )
+        lab.night("--experiments", "9", "--max-cost", "0.4", "--agent", agent)
+        until(lambda: len(told) == 1, "the webhook is told")
+        assert (told[0]["alert"], told[0]["experiments"]) == ("budget", 3) and "$0.50 of $0.40" in told[0]["text"]
+        assert "needs you: the loop ends" in lab.overnight("loop", "status").out or lab.runner_or_none() is None
+        with model(lambda _: Refusal(401, f"invalid x-api-key: {CANARY}")) as it:
+            lab.overnight("loop", "start", "--agent", "anthropic:claude-opus-5", "--experiments", "9", env=it.env())
+            until(lambda: len(told) == 2, "the pause is told")
+            assert told[1]["alert"] == "paused" and CANARY not in json.dumps(told[1])
+            assert "needs you: paused" in lab.overnight("loop", "status").out
+            lab.overnight("loop", "resume")
+            until(lambda: len(told) == 3, "a person has gone on with it: the next pause is told again")
+            lab.overnight("loop", "stop")
+            lab.overnight("loop", "wait", code=None)
+        assert [each["alert"] for each in told] == ["budget", "paused", "paused"]
 
 
 def test_an_alert_that_cannot_be_told_costs_nothing(make_lab: Callable[..., Lab]) -> None:

@@ -47,7 +47,7 @@ pub(super) fn markup(live: &Live, facts: &Facts) -> Markup {
                 } }
             }
             @if let Some(night) = live.pictures.night() {
-                div style=(FIGURE) { div style=(CAPTION) { (live.metric.axis()) " by experiment" } (PreEscaped(night)) }
+                div style=(FIGURE) { div style=(CAPTION) { (live.metric.axis()) " by experiment" @if live.pictures.is_thinned() { ", some of the points" } } (PreEscaped(night)) }
             }
             @if let Some(reason) = &facts.ended { div style=(format!("{};{ROW}", style::callout(style::GREY))) { "Ended: " (outside(reason)) } }
             @if let Some(problem) = &facts.problem {

@@ -244,6 +244,15 @@ fn each_slot_has_its_own_curve() {
 }
 
 #[test]
+fn a_view_of_many_experiments_stays_small() {
+    let (status, experiments, metric) = (status(), ledger(3000), metric());
+    let drawn = drawn(&experiments);
+    let bundle = crate::live(&view(&status, &experiments, &metric, &drawn));
+    let html = bundle.html().unwrap();
+    assert!(html.contains("some of the points") && html.len() < 70_000, "{}", html.len());
+}
+
+#[test]
 fn what_needs_a_person_comes_first_and_once() {
     let mut status = status();
     status.state = LoopState::Paused;
