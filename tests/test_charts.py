@@ -123,6 +123,15 @@ def test_a_clone_has_what_the_records_say(night: Lab) -> None:
     assert "from the records alone" in text
 
 
+def test_each_line_of_research_has_its_charts(night: Lab) -> None:
+    night.overnight("loop", "start", "--wait", "--experiments", "3", "--seed", "3", "--tag", "second")
+    assert "2 experiments" in night.overnight("plot", "progress", "--tag", "second").out
+    assert "11 experiments" in night.overnight("plot", "progress", "--tag", "main").out
+    for kind in ["parameters", "timeline", "lineage", "noise"]:
+        valid(chart(night, kind, "--tag", "second"))
+    assert "3 experiments" in night.overnight("plot", "timeline", "--tag", "second").out
+
+
 def test_a_notebook_has_picture_and_chart(night: Lab) -> None:
     with kernel(night) as k:
         for args in CHARTS:

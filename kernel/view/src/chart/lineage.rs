@@ -78,7 +78,7 @@ pub fn lineage(experiments: &[Experiment], metric: &Metric) -> Chart {
     let leaves = sample::by_chance(leaves, POINTS);
     let said = [
         (aside > 0).then(|| format!("{} beside that way", count(aside, "kept change", "kept changes"))),
-        (branches > 0).then(|| format!("{} off it", count(branches, "branch leaves", "branches leave"))),
+        (branches > 0).then(|| count(branches, "branch leaves it", "branches leave it")),
         (unknown > 0)
             .then(|| format!("{} from a commit that is no experiment here", count(unknown, "comes", "come"))),
         (leaves.len() < all).then(|| {
@@ -121,12 +121,12 @@ pub fn lineage(experiments: &[Experiment], metric: &Metric) -> Chart {
     chart.layers = vec![
         segments("", colour::GREY, 1.0, 0.7, &mut last_of_each(&nodes, &leaves).into_iter()),
         segments("", colour::GREEN, 1.4, 0.8, &mut kept.iter().copied().filter(|i| !on_way(i))),
-        segments("way to the best", colour::GREEN, 3.2, 1.0, &mut way.iter().copied()),
+        segments("way to the best", colour::GREEN, 2.4, 1.0, &mut way.iter().copied()),
         points(
             "discarded",
             colour::GREY,
             Shape::Circle,
-            4.5,
+            5.5,
             colour::FADED,
             &mut leaves.iter().copied().filter(|i| !failed(*i) && !doubtful(*i)),
         ),

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     Metric,
     number::{count, decimals, fixed, plain, short},
-    text::one_line,
+    text::{clip, one_line},
 };
 
 /// So many constants have a bar at most, and so many a picture of their own.
@@ -57,6 +57,17 @@ pub struct Expected {
 }
 
 impl Constant {
+    /// The same with names that can be shown: they are from the candidates' files.
+    fn clean(&self) -> Self {
+        let word = |word: &String| clip(&one_line(word), 40);
+        let scale = match &self.scale {
+            AxisScale::Category(names) => AxisScale::Category(names.iter().map(word).collect()),
+            other => other.clone(),
+        };
+        let now = self.now.as_ref().map(|(now, at)| (word(now), *at));
+        Self { name: word(&self.name), scale, now, ..self.clone() }
+    }
+
     /// How far the metric moves where this alone goes over its range; none where too little is known.
     fn effect(&self) -> Option<f64> {
         let values = || self.expected.iter().map(|expected| expected.value).filter(|value| value.is_finite());
@@ -84,6 +95,7 @@ impl Constant {
 /// Each constant that was changed: bars by how far it moves the metric, then for those that move it most what was found
 /// at each value and what is to be expected there. `said` stands above.
 pub fn parameters(constants: &[Constant], metric: &Metric, said: &[String]) -> Chart {
+    let constants: Vec<Constant> = constants.iter().map(Constant::clean).collect();
     let mut changed: Vec<&Constant> = constants.iter().filter(|one| one.different() > 1).collect();
     let key = |one: &Constant| (one.effect().unwrap_or(-1.0), one.different() as f64);
     changed.sort_by(|a, b| {

@@ -651,3 +651,70 @@ fn what_is_too_long_is_cut_and_says_so() {
     assert!(svg.contains("long long…<"), "{svg}");
     assert!(svg.contains("and 24 more<") || svg.contains(" more<"), "{svg}");
 }
+
+/// What is to script the page, or to break out of the list of names in an axis's expression.
+const EVIL: &str = "\"][0]+alert(1)//</text><script>alert(2)</script>\u{1b}[2J\u{202e}\u{0}";
+
+#[test]
+fn names_from_outside_stay_names() {
+    let mut experiments = repeated(ledger(30), 2);
+    for e in &mut experiments {
+        let record = std::sync::Arc::make_mut(&mut e.record);
+        (record.hypothesis, record.proposer) = (EVIL.to_owned(), EVIL.to_owned());
+    }
+    let mut metric = metric();
+    metric.name = EVIL.to_owned();
+    let evil = || EVIL.to_owned();
+    let side = || chart::Side {
+        name: evil(),
+        unit: Some(evil()),
+        direction: lab::Direction::Minimize,
+        assumed: true,
+    };
+    let candidate = chart::Candidate {
+        label: "1".into(),
+        hypothesis: evil(),
+        status: lab::Status::Keep,
+        baseline: false,
+        at: (1.0, 2.0),
+    };
+    let compared =
+        || chart::Compared { label: "1".into(), hypothesis: evil(), value: Some(1.0), points: loss(9, 1.0) };
+    let setting = |at| chart::Setting { number: 1, at, value: 1.0, kept: false };
+    let constant = chart::Constant {
+        name: evil(),
+        scale: AxisScale::Category(vec![evil(), evil()]),
+        now: Some((evil(), 0.0)),
+        settings: vec![setting(0.0), setting(1.0)],
+        expected: vec![chart::Expected { at: 0.0, value: 1.0, spread: 0.1 }],
+    };
+    let span = Span { lane: evil(), work: Work::Kept, from: 0.0, to: 9.0, label: "1".into(), words: evil() };
+    let utc = jiff::tz::TimeZone::UTC;
+    let charts = [
+        chart::progress(&experiments, &metric),
+        chart::lineage(&experiments, &metric),
+        chart::noise(&experiments, &metric),
+        chart::pareto(&[candidate], &side(), &side(), &[]),
+        chart::compare(&compared(), &compared(), "loss", &metric, &[(evil(), evil(), evil())]),
+        chart::parameters(&[constant], &metric, &[]),
+        chart::timeline(&[span], &[evil()], &[(1.0, evil())], &[], &utc),
+    ];
+    for chart in charts {
+        let spec = chart.vega_lite();
+        check(&spec);
+        assert!(!chart.text().contains(['\u{1b}', '\u{202e}', '\u{0}']), "{}", chart.text());
+        assert!(!spec.to_string().contains("\\u001b"), "{spec}");
+        assert!(!chart.svg(Ground::Paper).contains("<script"));
+        assert!(chart.png(Ground::Paper).is_some());
+        // The list that an axis's expression begins with is one list of texts, whatever is in them.
+        for layer in layers(&spec) {
+            for axis in ["x", "y"] {
+                let Some(expression) = layer["encoding"][axis]["axis"]["labelExpr"].as_str() else {
+                    continue;
+                };
+                let list = expression.strip_suffix("[datum.value]").unwrap();
+                assert!(serde_json::from_str::<Vec<String>>(list).is_ok(), "{list}");
+            }
+        }
+    }
+}

@@ -1,7 +1,7 @@
 //! `plot`: charts.
 
 mod frame;
-mod parameters;
+pub(super) mod parameters;
 mod pareto;
 mod timeline;
 

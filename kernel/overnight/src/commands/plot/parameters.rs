@@ -15,7 +15,8 @@ use crate::commands::constants;
 use crate::failure::Failure;
 use crate::session::Session;
 
-pub(super) fn chart(shelf: &Shelf, session: &Session) -> Result<Chart, Failure> {
+/// What each constant of the experiments on a shelf did.
+pub(in crate::commands) fn chart(shelf: &Shelf, session: &Session) -> Result<Chart, Failure> {
     let ledger = shelf.ledger();
     let lab = session.lab(ledger)?;
     let metric = shelf.metric(session)?;

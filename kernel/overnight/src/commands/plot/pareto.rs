@@ -163,7 +163,8 @@ fn side(name: &str, args: &PlotArgs, metric: &Metric) -> Result<Side, Failure> {
 fn guess(name: &str) -> Option<Direction> {
     let lower = name.to_lowercase();
     // A speed is a count by a time, whatever the parts mean alone.
-    if ["per_sec", "/s", "per_s", "_ps"].iter().any(|speed| lower.contains(speed)) {
+    let speeds = ["/s", "/sec", "/second", "per_s", "per_sec", "per_second"];
+    if speeds.iter().any(|speed| lower.ends_with(speed)) {
         return Some(Direction::Maximize);
     }
     let parts: Vec<&str> = lower.split(|c: char| !c.is_ascii_alphanumeric()).collect();
@@ -181,13 +182,21 @@ mod tests {
 
     #[test]
     fn names_say_which_way_is_better() {
-        for name in ["val_loss", "peak_vram_mb", "num_params_M", "training_seconds", "usd", "input_tokens"] {
+        for name in [
+            "val_loss",
+            "peak_vram_mb",
+            "num_params_M",
+            "training_seconds",
+            "usd",
+            "input_tokens",
+            "val_loss/seq",
+        ] {
             assert_eq!(guess(name), Some(Direction::Minimize), "{name}");
         }
         for name in ["val_acc", "mfu", "tokens_per_second", "tok/sec", "eval.f1"] {
             assert_eq!(guess(name), Some(Direction::Maximize), "{name}");
         }
-        for name in ["depth", "number", "accurate_loss_score", "massive"] {
+        for name in ["depth", "number", "loss_score", "massive"] {
             assert_eq!(guess(name), None, "{name}");
         }
     }

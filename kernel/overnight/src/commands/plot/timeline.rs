@@ -3,7 +3,7 @@
 //! What was done here is in the journal, step by step. Of another clone's experiments only the records are here: when
 //! each began, and how long it took.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use frames::DataFrame;
 use lab::{Experiment, Status};
@@ -32,6 +32,14 @@ pub(super) fn chart(args: &PlotArgs, shelf: &Shelf, session: &Session) -> Result
             );
         }
         return Ok(view::chart::timeline(&spans, &lanes, &[], &said, &zone));
+    }
+    let told: HashSet<String> = story.spans.iter().map(|span| span.label.clone()).collect();
+    let own = shelf.experiments.iter().filter(|one| shelf.peers.name(&one.record.writer).is_none());
+    let untold: Vec<&Experiment> = own.filter(|one| !told.contains(&shelf.label(one))).collect();
+    if args.all {
+        story.spans.extend(untold.iter().map(|one| recorded(one, shelf)));
+    } else if !untold.is_empty() {
+        said.push(format!("{} are known by their records alone, which `--all` draws", untold.len()));
     }
     if !args.all
         && let Some(begin) = story.marks.iter().rfind(|(_, word)| word == BEGAN).map(|(at, _)| *at)
