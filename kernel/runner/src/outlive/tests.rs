@@ -200,7 +200,7 @@ fn with(folder: Folder) -> String {
 fn a_disk_that_does_not_last() {
     assert_eq!(with(disk(500.0, 100.0)), "");
     insta::assert_snapshot!(with(disk(500.0, 7.0)), @r"
-    Ends disk: the disk of the repository (7.0 GB and 900000 files are free) is full by about 02:00 on Fri 6 Mar at this rate; the loop then waits for room
+    Ends disk: the disk of the repository (7 GB and 900000 files are free) is full by about 02:00 on Fri 6 Mar at this rate; the loop then waits for room
         free some space before the night
     ");
     insta::assert_snapshot!(with(disk(500.0, 0.7)), @r"
