@@ -262,7 +262,7 @@ fn a_night() {
 
     | constant | baseline | best | settings | tried | kept | gain of those kept |
     | --- | --: | --: | --: | --: | --: | --: |
-    | `DEPTH` | 8 | 10 | 3 | 29 | 7 | −0.005546 |
+    | `DEPTH` | 8 | 10 | 3 | 22 | 5 | −0.005533 |
 
     <sub>Of this epoch's latest experiments, each beside its parent.</sub>
 
