@@ -17,6 +17,8 @@ use crate::sink::Sink;
 
 /// How often a watch looks whether something has changed.
 const TICK: Duration = Duration::from_millis(300);
+/// How many ticks a runner that lives may not answer.
+const PATIENCE: usize = 20;
 /// How long it waits at most where it cannot look.
 const LONGEST: Duration = Duration::from_secs(30);
 
@@ -163,7 +165,15 @@ pub(crate) async fn watch(session: &Session, sink: &dyn Sink) -> Result<LoopStat
 
 /// Shows what is new, and returns the status.
 async fn look(watcher: &mut Watcher, sink: &dyn Sink) -> Result<LoopStatus, Failure> {
-    let status = watcher.status().await?;
+    let mut status = watcher.status().await?;
+    for _ in 0..PATIENCE {
+        if status.pid.is_some() || !watcher.is_held() {
+            break;
+        }
+        // A runner that lives and does not answer is busy or about to end: it has not been cut off.
+        tokio::time::sleep(TICK).await;
+        status = watcher.status().await?;
+    }
     tokio::task::block_in_place(|| show(watcher, &status, sink))?;
     Ok(status)
 }

@@ -145,6 +145,11 @@ impl Watcher {
         Ok(self.runner().await?.request(request).await?)
     }
 
+    /// Whether a runner holds the lab, whether it answers or not.
+    pub(super) fn is_held(&self) -> bool {
+        Client::holder(&self.paths).is_some()
+    }
+
     /// What the loop does, or how the last one ended.
     pub(super) async fn status(&mut self) -> Result<LoopStatus, Failure> {
         if let Some(mut client) = self.client().await?
