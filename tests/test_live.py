@@ -88,7 +88,7 @@ def test_trouble_does_not_end_the_watch(lab: Lab) -> None:
         lab.has_started(0)
         lab.go(0)
         lab.has_started(1)
-        it.wait_published("update_display_data", lambda content: "baseline" in content["data"]["text/plain"])
+        it.wait_published("update_display_data", lambda content: "K keep" in content["data"]["text/plain"])
         ref = lab.root / ".git/refs/overnight/ledger/main"
         good = ref.read_text()
         ref.write_text("no commit\n")
