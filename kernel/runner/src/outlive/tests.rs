@@ -204,7 +204,7 @@ fn a_disk_that_does_not_last() {
         free some space before the night
     ");
     insta::assert_snapshot!(with(disk(500.0, 0.7)), @r"
-    Ends disk: the disk is nearly full: /home/ada/lab has 700 MB left, and 1.0 GB are kept free; the loop waits for room
+    Ends disk: the disk is nearly full: /home/ada/lab has 700 MB left, and 1 GB are kept free; the loop waits for room
         free some space
     ");
     insta::assert_snapshot!(with(Folder { quota: Some(5_000_000_000), ..disk(500.0, 100.0) }), @r"
@@ -212,7 +212,7 @@ fn a_disk_that_does_not_last() {
         free some space before the night
     ");
     insta::assert_snapshot!(with(Folder { quota: Some(5_000_000), ..disk(500.0, 100.0) }), @r"
-    Ends disk: the disk is nearly full: /home/ada/lab has 5 MB of your quota left, and 1.0 GB are kept free; the loop waits for room
+    Ends disk: the disk is nearly full: /home/ada/lab has 5 MB of your quota left, and 1 GB are kept free; the loop waits for room
         free some space
     ");
     insta::assert_snapshot!(with(Folder { files_free: 4_000, ..disk(500.0, 100.0) }), @r"
