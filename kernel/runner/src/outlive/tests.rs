@@ -208,7 +208,7 @@ fn a_disk_that_does_not_last() {
         free some space
     ");
     insta::assert_snapshot!(with(Folder { quota: Some(5_000_000_000), ..disk(500.0, 100.0) }), @r"
-    Ends disk: the disk of the repository (5.0 GB and 900000 files are free) is full by about 00:20 on Fri 6 Mar at this rate; the loop then waits for room
+    Ends disk: the disk of the repository (5 GB and 900000 files are free) is full by about 00:20 on Fri 6 Mar at this rate; the loop then waits for room
         free some space before the night
     ");
     insta::assert_snapshot!(with(Folder { quota: Some(5_000_000), ..disk(500.0, 100.0) }), @r"
@@ -216,7 +216,7 @@ fn a_disk_that_does_not_last() {
         free some space
     ");
     insta::assert_snapshot!(with(Folder { files_free: 4_000, ..disk(500.0, 100.0) }), @r"
-    Ends disk: the disk of the repository (100.0 GB and 4000 files are free) is full by about 01:10 on Fri 6 Mar at this rate; the loop then waits for room
+    Ends disk: the disk of the repository (100 GB and 4000 files are free) is full by about 01:10 on Fri 6 Mar at this rate; the loop then waits for room
         free some space before the night
     ");
     insta::assert_snapshot!(with(Folder { files_free: 300, ..disk(500.0, 100.0) }), @r"
