@@ -166,6 +166,7 @@ def test_a_models_summary_is_marked_and_checked_by_nobody(night: Lab) -> None:
     text = (night.root / "night.html").read_text()
     assert "Written by anthropic:claude-opus-5, not checked" in text and "<strong>went</strong>" in text
     assert "<script" not in text and "val_bpb" in it.told(0)
+    assert "What was kept" in it.told(0) and "base64," not in it.told(0), "the report itself is what a model reads"
     assert {each["verdict"] for each in check(night, "night.html").values()} == {"matched"}
     assert "no model is set up" in night.overnight("report", "a.html", "--summary", code=None).err or it
 

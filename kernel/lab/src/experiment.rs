@@ -56,11 +56,16 @@ fn read<'de, D: Deserializer<'de>>(from: D) -> Result<Arc<Record>, D::Error> {
     Record::deserialize(from).map(Arc::new)
 }
 
+/// The experiment whose epoch is the current one: the last baseline; the last experiment, where there is none.
+/// `experiments` are in the order of the ledger.
+pub fn current(experiments: &[Experiment]) -> Option<&Experiment> {
+    experiments.iter().rfind(|experiment| experiment.record.baseline).or(experiments.last())
+}
+
 /// The best of what was kept in the current epoch, which is that of the last baseline, by the clone that made it:
 /// another clone's claim counts here once it was run again. `experiments` are in the order of the ledger.
 pub fn best(experiments: &[Experiment]) -> Option<&Experiment> {
-    let baseline = experiments.iter().rfind(|experiment| experiment.record.baseline);
-    let Record { epoch, writer, .. } = &*baseline.or(experiments.last())?.record;
+    let Record { epoch, writer, .. } = &*current(experiments)?.record;
     let mut best: Option<(&Experiment, f64)> = None;
     let its =
         experiments.iter().map(|e| (e, &e.record)).filter(|(_, r)| r.epoch == *epoch && r.writer == *writer);

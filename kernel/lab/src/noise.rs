@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{CommitId, Epoch, Experiment};
+use crate::{CommitId, Experiment, experiment::current};
 
 /// What repeated runs say of a metric.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -49,8 +49,10 @@ pub struct Run {
 /// The values of the current epoch by the commit that was run, for each that has any; once or more often.
 pub fn repeats(experiments: &[Experiment]) -> BTreeMap<&CommitId, Vec<Run>> {
     let mut found: BTreeMap<&CommitId, Vec<Run>> = BTreeMap::new();
-    let Some(epoch) = epoch(experiments) else { return found };
-    for record in experiments.iter().map(|experiment| &experiment.record).filter(|r| r.epoch == *epoch) {
+    let Some(current) = current(experiments) else { return found };
+    for record in
+        experiments.iter().map(|experiment| &experiment.record).filter(|r| r.epoch == current.record.epoch)
+    {
         let runs = record.runs.iter().filter_map(|run| Some(Run { value: run.value?, seed: Some(run.seed) }));
         let mut runs: Vec<Run> = runs.filter(|run| run.value.is_finite()).collect();
         if runs.is_empty() {
@@ -64,15 +66,14 @@ pub fn repeats(experiments: &[Experiment]) -> BTreeMap<&CommitId, Vec<Run>> {
     found
 }
 
-/// The epoch of the last baseline; of the last experiment, where there is none.
-fn epoch(experiments: &[Experiment]) -> Option<&Epoch> {
-    let baseline = experiments.iter().rfind(|experiment| experiment.record.baseline);
-    baseline.or(experiments.last()).map(|experiment| &experiment.record.epoch)
+/// The mean of their values.
+pub fn mean(runs: &[Run]) -> f64 {
+    runs.iter().map(|run| run.value).sum::<f64>() / runs.len() as f64
 }
 
 /// The squares of what each differs from their mean by.
 fn squares(runs: &[Run]) -> f64 {
-    let mean = runs.iter().map(|run| run.value).sum::<f64>() / runs.len() as f64;
+    let mean = mean(runs);
     runs.iter().map(|run| (run.value - mean).powi(2)).sum()
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::{Claim, CommitId, Direction, Epoch, ExperimentId, MetricName, Seconds, Status, Tag};
@@ -72,6 +72,14 @@ pub struct Record {
     /// Fields that a newer version wrote, kept as they are.
     #[serde(flatten)]
     pub other: serde_json::Map<String, serde_json::Value>,
+}
+
+impl Record {
+    /// When its last run ended.
+    pub fn ended(&self) -> Timestamp {
+        let took = SignedDuration::try_from_secs_f64(self.seconds.0).unwrap_or_default();
+        self.started.saturating_add(took).unwrap_or(self.started)
+    }
 }
 
 /// One execution of the lab's command.

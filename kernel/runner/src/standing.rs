@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use lab::{Entry, Epoch, Event, Experiment, ExperimentId, Said, Status, Tag};
 use ledger::{Known, Ledger, LedgerError};
 
@@ -56,8 +56,7 @@ fn decided(
     if record.status != Status::Keep || !record.value.is_some_and(f64::is_finite) {
         return None;
     }
-    let took = SignedDuration::try_from_secs_f64(record.seconds.0).unwrap_or_default();
-    let ended = record.started.saturating_add(took).unwrap_or(record.started);
+    let ended = record.ended();
     let at = overrides.get(&record.id).copied().map_or(ended, |at| at.max(ended));
     Some((at, record.number))
 }

@@ -13,7 +13,7 @@ use crate::{
     diff,
     number::{count, duration, fixed, percent_change, signed},
     report::patterns,
-    standing::{self, improved},
+    standing::{self, improved, not_kept},
     style,
     text::{clip, left, one_line, wrap},
 };
@@ -54,8 +54,6 @@ pub struct Morning<'a> {
     pub status: &'a LoopStatus,
     /// Ideas that wait.
     pub ideas: usize,
-    /// The report that the runner wrote when the loop ended.
-    pub report: Option<String>,
 }
 
 /// Something that was kept, and what it changed.
@@ -178,19 +176,7 @@ fn happened(morning: &Morning<'_>) -> String {
     let of = |status| new.iter().filter(|e| e.record.status == status).count();
     let kept = new.iter().filter(|e| improved(e)).count();
     let mut parts = vec![format!("{kept} kept")];
-    for (status, word) in [
-        (Status::Discard, "discarded"),
-        (Status::Crash, "crashed"),
-        (Status::Timeout, "timed out"),
-        (Status::Invalid, "invalid"),
-        (Status::Suspect, "suspect"),
-        (Status::Waiting, "waiting"),
-    ] {
-        let n = of(status);
-        if n > 0 {
-            parts.push(format!("{} {word}", fixed(n as f64, 0)));
-        }
-    }
+    parts.extend(not_kept(of));
     let seconds = Seconds(new.iter().map(|e| e.record.seconds.0).sum());
     let mut cost = Cost::default();
     for experiment in new {
@@ -254,7 +240,7 @@ fn goes_on(morning: &Morning<'_>) -> String {
     let until = until.unwrap_or_default();
     match (status.state, &status.ended) {
         (LoopState::Idle, Some(reason)) => {
-            let report = morning.report.as_deref().map(|path| format!("; its report is {}", one_line(path)));
+            let report = status.report.as_deref().map(|path| format!("; its report is {}", one_line(path)));
             let reason = clip(one_line(reason).trim_end_matches('.'), 200);
             format!("The loop ended: {reason}{}.", report.unwrap_or_default())
         }

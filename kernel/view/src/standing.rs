@@ -4,6 +4,18 @@ use std::collections::HashMap;
 
 use lab::{CommitId, Epoch, Experiment, Status};
 
+use crate::number::fixed;
+
+/// What is said of experiments that were not kept.
+const OUTCOMES: [(Status, &str); 6] = [
+    (Status::Discard, "discarded"),
+    (Status::Crash, "crashed"),
+    (Status::Timeout, "timed out"),
+    (Status::Invalid, "invalid"),
+    (Status::Suspect, "suspect"),
+    (Status::Waiting, "waiting"),
+];
+
 /// Baselines, the best and counts of a list of experiments in the order of their numbers.
 pub(crate) struct Standing<'a> {
     baselines: HashMap<&'a Epoch, f64>,
@@ -23,9 +35,7 @@ impl<'a> Standing<'a> {
         }
         let values =
             valued(experiments).map(|(e, value)| ((&e.record.candidate, &e.record.epoch), value)).collect();
-        let baseline =
-            experiments.iter().rfind(|experiment| experiment.record.baseline).or(experiments.last());
-        let current = baseline.map(|experiment| &experiment.record.epoch);
+        let current = lab::experiment::current(experiments).map(|experiment| &experiment.record.epoch);
         Self { baselines, values, current, best: lab::experiment::best(experiments) }
     }
 
@@ -91,17 +101,17 @@ pub(crate) fn tally(experiments: &[Experiment]) -> String {
     } else {
         format!("{kept} kept of {} tried ({:.0}%)", tried.len(), kept as f64 / tried.len() as f64 * 100.0)
     }];
-    for (status, words) in [
-        (Status::Crash, "crashed"),
-        (Status::Timeout, "timed out"),
-        (Status::Invalid, "invalid"),
-        (Status::Suspect, "suspect"),
-        (Status::Waiting, "waiting"),
-    ] {
-        let n = experiments.iter().filter(|experiment| experiment.record.status == status).count();
+    for (status, words) in &OUTCOMES[1..] {
+        let n = experiments.iter().filter(|experiment| experiment.record.status == *status).count();
         if n > 0 {
             parts.push(format!("{n} {words}"));
         }
     }
     parts.join(", ")
+}
+
+/// What became of what was not kept, in words, by how many have each status: `22 discarded`, `4 crashed`.
+pub(crate) fn not_kept(of: impl Fn(Status) -> usize) -> Vec<String> {
+    let counted = OUTCOMES.into_iter().map(|(status, word)| (of(status), word)).filter(|(n, _)| *n > 0);
+    counted.map(|(n, word)| format!("{} {word}", fixed(n as f64, 0))).collect()
 }

@@ -49,9 +49,10 @@ pub(super) fn rows(ledger: &Ledger, lab: &Lab, experiments: &[Experiment]) -> Re
 
 /// The latest experiments of the best's epoch, of one clone, for others may have the same numbers.
 pub(super) fn current(experiments: &[Experiment]) -> Vec<&Experiment> {
-    let of = |one: &Experiment| (one.record.epoch.clone(), one.record.writer.clone());
-    let current = lab::experiment::best(experiments).or(experiments.last()).map(of);
-    let mut current: Vec<&Experiment> = experiments.iter().filter(|one| Some(of(one)) == current).collect();
+    let Some(last) = lab::experiment::best(experiments).or(experiments.last()) else { return Vec::new() };
+    let beside =
+        |one: &&Experiment| one.record.epoch == last.record.epoch && one.record.writer == last.record.writer;
+    let mut current: Vec<&Experiment> = experiments.iter().filter(beside).collect();
     current.split_off(current.len().saturating_sub(LATEST))
 }
 
@@ -63,8 +64,7 @@ pub(super) fn differing(
     b: &Experiment,
 ) -> Result<Vec<(String, String, String)>, Failure> {
     let read = |experiment: &Experiment| -> Result<BTreeMap<(String, String), String>, Failure> {
-        let files = ledger.editable_files(&experiment.record.candidate, lab)?;
-        let rows = found(&files, experiment.record.number, &Space::new());
+        let rows = of(ledger, lab, experiment)?;
         Ok(rows.into_iter().map(|row| ((row.path, row.name), row.setting)).collect())
     };
     let (a, b) = (read(a)?, read(b)?);

@@ -110,7 +110,6 @@ fn show(
         gains,
         status: if is_its { status } else { &idle },
         ideas: said.with_program(&ideas).ideas.len(),
-        report: status.report.clone().filter(|_| is_its),
     });
     sink.show(shown);
     if let Some(next) = next {
@@ -142,10 +141,7 @@ impl New {
         let record = &experiment.record;
         match (&self.came, self.since) {
             (Some(came), _) => came.contains(&record.id),
-            (None, Some(since)) => {
-                let took = jiff::SignedDuration::try_from_secs_f64(record.seconds.0).unwrap_or_default();
-                record.started.checked_add(took).unwrap_or(record.started) >= since
-            }
+            (None, Some(since)) => record.ended() >= since,
             (None, None) => true,
         }
     }

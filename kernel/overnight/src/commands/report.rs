@@ -42,8 +42,7 @@ pub(super) async fn run(args: &ReportArgs, session: &Session, sink: &dyn Sink) -
     }
     let (mut report, tag, path) = tokio::task::block_in_place(|| begun(args, session))?;
     if args.summary {
-        let text = report.write(None).text;
-        let (by, words) = ask::summary(args.agent.as_deref(), &text, &tag, session).await?;
+        let (by, words) = ask::summary(args.agent.as_deref(), &report.words(), &tag, session).await?;
         report = report.with_summary(&by, &words);
     }
     let written = report.write(picture_name(&path, args.no_picture).as_deref());

@@ -173,9 +173,9 @@ async fn post(address: &str, message: &Value) -> Result<(), String> {
 
 /// The beginning of a text.
 fn cut(text: &str) -> String {
-    match text.char_indices().take_while(|(at, _)| *at < LONGEST).last() {
-        Some((at, last)) if at + last.len_utf8() < text.len() => format!("{}…", &text[..at]),
-        _ => text.to_owned(),
+    match text.floor_char_boundary(LONGEST) {
+        all if all == text.len() => text.to_owned(),
+        end => format!("{}…", &text[..end]),
     }
 }
 

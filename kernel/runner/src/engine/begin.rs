@@ -329,6 +329,17 @@ impl Engine {
         }))
     }
 
+    /// Ends a loop that was cut off and does not go on; its report is not waited for.
+    pub(super) async fn end_interrupted(&self, tag: &Tag, reason: String) -> Result<(), RunnerError> {
+        let event = Event::LoopEnded { reason: reason.clone(), failed: false };
+        self.write_lasting(tag, "overnight", event).await?;
+        self.begin_report(tag);
+        let mut live = self.live();
+        live.interrupted = None;
+        live.end(reason);
+        Ok(())
+    }
+
     /// Has the report written of a loop whose end is written down, and waits for it a while. What goes wrong there is no
     /// matter of the loop's.
     async fn write_report(&self, tag: &Tag) {
@@ -343,7 +354,7 @@ impl Engine {
     }
 
     /// Has that report written, on a thread that nothing waits for.
-    pub(super) fn begin_report(&self, tag: &Tag) -> Option<oneshot::Receiver<Option<PathBuf>>> {
+    fn begin_report(&self, tag: &Tag) -> Option<oneshot::Receiver<Option<PathBuf>>> {
         let (reporter, tag) = (self.host.reporter.clone()?, tag.clone());
         let (tell, written) = oneshot::channel();
         let write = move || {

@@ -199,14 +199,7 @@ impl Engine {
         let interrupted = self.live().interrupted.take();
         if let Some(last) = interrupted {
             let reason = format!("it was cut off, and {} stopped it", self.author);
-            self.write_lasting(
-                &last.tag,
-                "overnight",
-                Event::LoopEnded { reason: reason.clone(), failed: false },
-            )
-            .await?;
-            self.begin_report(&last.tag);
-            self.live().end(reason);
+            self.end_interrupted(&last.tag, reason).await?;
             return Ok(vec!["the loop that was cut off is ended".to_owned()]);
         }
         if now && busy {

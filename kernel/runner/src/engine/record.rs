@@ -51,7 +51,7 @@ impl Engine {
         {
             self.store.keep(&trial.tag, candidate).await?;
         }
-        self.journal().not_before(ended(&record));
+        self.journal().not_before(record.ended());
         if let Some(text) = draft.idea.clone() {
             let moved = Event::IdeaMoved { text, to: IdeaPlace::Tried, experiment: Some(trial.id) };
             self.write_lasting(&trial.tag, "overnight", moved).await?;
@@ -346,12 +346,6 @@ impl Engine {
             }
         }
     }
-}
-
-/// When an experiment's last run ended.
-fn ended(record: &Record) -> jiff::Timestamp {
-    let took = jiff::SignedDuration::try_from_secs_f64(record.seconds.0).unwrap_or_default();
-    record.started.saturating_add(took).unwrap_or(record.started)
 }
 
 /// What of a build's log says why it failed: from the first error on.

@@ -1,6 +1,6 @@
 //! After a crash: what the journal says was on its way is carried on, and nothing else is left alive.
 
-use lab::{Event, Tag};
+use lab::Tag;
 
 use super::Engine;
 use super::carry::Done;
@@ -60,12 +60,7 @@ impl Engine {
         }
         if stopping.is_some() {
             let tag = history.last.map(|last| last.tag).unwrap_or_default();
-            let event = Event::LoopEnded { reason: "it was stopped".to_owned(), failed: false };
-            self.write_lasting(&tag, "overnight", event).await?;
-            self.begin_report(&tag);
-            let mut live = self.live();
-            live.interrupted = None;
-            live.end("it was stopped".to_owned());
+            self.end_interrupted(&tag, "it was stopped".to_owned()).await?;
         }
         Ok(())
     }

@@ -66,10 +66,8 @@ pub fn lineage(experiments: &[Experiment], metric: &Metric) -> Chart {
         Axis::new("experiment").scaled(AxisScale::Whole),
         Axis::new("generation: changes since the baseline").scaled(AxisScale::Whole),
     );
-    let branches =
-        nodes.iter().filter(|n| n.parent.is_some_and(|p| improved(n.experiment) && way.contains(&p)));
-    let branches =
-        branches.filter(|n| !way.iter().any(|i| std::ptr::eq(nodes[*i].experiment, n.experiment))).count();
+    let leaves_way = |i: &&usize| !on_way(i) && nodes[**i].parent.is_some_and(|parent| on_way(&parent));
+    let branches = kept.iter().filter(leaves_way).count();
     let unknown = nodes.iter().filter(|n| n.parent.is_none() && !n.experiment.record.baseline).count();
     let leaves: Vec<usize> = (0..nodes.len())
         .filter(|i| !improved(nodes[*i].experiment) && !nodes[*i].experiment.record.baseline)
@@ -81,10 +79,7 @@ pub fn lineage(experiments: &[Experiment], metric: &Metric) -> Chart {
         (branches > 0).then(|| count(branches, "branch leaves it", "branches leave it")),
         (unknown > 0)
             .then(|| format!("{} from a commit that is no experiment here", count(unknown, "comes", "come"))),
-        (leaves.len() < all).then(|| {
-            let (drawn, all) = (fixed(leaves.len() as f64, 0), fixed(all as f64, 0));
-            format!("of {all} not kept {drawn} are drawn, taken by chance")
-        }),
+        sample::few(leaves.len(), all, "not kept"),
     ];
     chart.subtitle = said.into_iter().flatten().collect::<Vec<_>>().join(" · ");
     let segments = |name: &str, colour, width, opacity, of: &mut dyn Iterator<Item = usize>| {

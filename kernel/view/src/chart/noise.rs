@@ -1,8 +1,6 @@
 //! How far runs of the same candidate are apart, and what that makes of the gains.
 
-use std::collections::HashMap;
-
-use lab::{CommitId, Experiment, Noise, noise::Run};
+use lab::{Experiment, Noise, noise::Run};
 
 use super::{Axis, AxisScale, Band, Chart, Layer, Line, Place, Point, Points, Shape, colour, summary::rows};
 use crate::{
@@ -144,13 +142,13 @@ struct Repeated {
 
 impl Repeated {
     fn mean(&self) -> f64 {
-        self.runs.iter().map(|run| run.value).sum::<f64>() / self.runs.len() as f64
+        lab::noise::mean(&self.runs)
     }
 }
 
 /// What was run more than once; or else what was kept. In the order of the numbers.
 fn candidates(experiments: &[Experiment], repeated: bool) -> Vec<Repeated> {
-    let mut runs: HashMap<&CommitId, Vec<Run>> = lab::noise::repeats(experiments).into_iter().collect();
+    let mut runs = lab::noise::repeats(experiments);
     let wanted = |e: &&Experiment| repeated || e.record.baseline || improved(e);
     let found = experiments.iter().filter(wanted).filter_map(|e| {
         // The first that tried it takes them.

@@ -4,7 +4,7 @@ use lab::{Direction, Status};
 
 use super::{Axis, Chart, Label, Layer, Line, Place, Point, Points, Shape, colour, sample, summary::rows};
 use crate::{
-    number::{count, fixed, short},
+    number::{count, short},
     text::{clip, one_line},
 };
 
@@ -49,8 +49,6 @@ pub struct Candidate {
     pub hypothesis: String,
     /// What became of it.
     pub status: Status,
-    /// Whether it is a baseline.
-    pub baseline: bool,
     /// The two metrics.
     pub at: (f64, f64),
 }
@@ -88,10 +86,7 @@ pub fn pareto(candidates: &[Candidate], x: &Side, y: &Side, aside: &[String]) ->
     (chart.x.domain, chart.y.domain) = (domains[0], domains[1]);
     let all = rest.len();
     let rest = sample::by_chance(rest, POINTS);
-    if rest.len() < all {
-        let (drawn, all) = (fixed(rest.len() as f64, 0), fixed(all as f64, 0));
-        said.push(format!("of {all} that are behind it {drawn} are drawn, taken by chance"));
-    }
+    said.extend(sample::few(rest.len(), all, "that are behind it"));
     said.extend(aside.iter().cloned());
     chart.subtitle = said.join(" · ");
     let points = |name: &str, colour, shape, diameter, opacity, of: &[&Candidate]| {
@@ -233,7 +228,6 @@ mod tests {
             label: i.to_string(),
             hypothesis: String::new(),
             status: Status::Discard,
-            baseline: false,
             at: *at,
         };
         places.iter().enumerate().map(of).collect()

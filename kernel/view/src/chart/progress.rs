@@ -204,11 +204,7 @@ impl View<'_> {
                 Layer::Points(Points { name: name.to_owned(), colour, shape, diameter, opacity, points })
             })
             .collect();
-        let few = (drawn < rest).then(|| {
-            let (drawn, rest) = (fixed(drawn as f64, 0), fixed(rest as f64, 0));
-            format!("of {rest} not kept {drawn} are drawn, taken by chance")
-        });
-        (layers, few)
+        (layers, sample::few(drawn, rest, "not kept"))
     }
 
     /// Where an experiment is vertically, if anywhere.

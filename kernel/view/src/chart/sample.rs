@@ -1,5 +1,16 @@
 //! What of many points is drawn, so that ten thousand stay smooth and the picture stays true.
 
+use crate::number::fixed;
+
+/// What is said where of `all` points only some are drawn.
+pub(super) fn few(drawn: usize, all: usize, what: &str) -> Option<String> {
+    let said = || {
+        let (drawn, all) = (fixed(drawn as f64, 0), fixed(all as f64, 0));
+        format!("of {all} {what} {drawn} are drawn, taken by chance")
+    };
+    (drawn < all).then(said)
+}
+
 /// The pieces of a series: what is not a number interrupts it.
 pub(super) fn pieces(points: &[(f64, f64)]) -> Vec<Vec<(f64, f64)>> {
     let is_number = |point: &(f64, f64)| point.0.is_finite() && point.1.is_finite();

@@ -164,7 +164,7 @@ impl View<'_> {
     }
 
     fn channel(axis: &Axis, field: &str, upright: bool) -> Value {
-        let kind = if matches!(axis.scale, AxisScale::Time(_)) { "temporal" } else { "quantitative" };
+        let kind = kind(axis);
         let title = if axis.label.is_empty() { Value::Null } else { json!(axis.label) };
         let mut scale = json!({"zero": false, "nice": false});
         let mut words = json!({"grid": upright});

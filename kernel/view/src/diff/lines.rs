@@ -129,14 +129,18 @@ fn kinds(unified: &str) -> impl Iterator<Item = (Kind, &str)> {
     })
 }
 
+/// How many lines are removed at a place, and how many are added behind them.
+pub(super) fn replaced(lines: &[Line], at: usize) -> (usize, usize) {
+    let run = |from: usize, kind| lines[from..].iter().take_while(|line| line.kind == kind).count();
+    let removed = run(at, Kind::Removed);
+    (removed, run(at + removed, Kind::Added))
+}
+
 /// Marks what differs between removed lines and the added ones that stand in their place.
 fn mark(lines: &mut [Line]) {
-    let run =
-        |lines: &[Line], from: usize, kind| lines[from..].iter().take_while(|line| line.kind == kind).count();
     let mut at = 0;
     while at < lines.len() {
-        let removed = run(lines, at, Kind::Removed);
-        let added = run(lines, at + removed, Kind::Added);
+        let (removed, added) = replaced(lines, at);
         for i in 0..removed.min(added) {
             let (old, new) = (at + i, at + removed + i);
             let (was, is) = differing(&lines[old].text[1..], &lines[new].text[1..]);

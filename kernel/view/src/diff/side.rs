@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::lines::{Kind, Line};
+use super::lines::{Kind, Line, replaced};
 use super::{BOX, LINE, look, words};
 
 /// Around one of the two columns.
@@ -62,8 +62,7 @@ fn rows(hunk: &[Line]) -> Vec<Row<'_>> {
     let mut at = 1;
     while at < hunk.len() {
         let line = &hunk[at];
-        let count = |from: usize, kind| hunk[from..].iter().take_while(|line| line.kind == kind).count();
-        let (removed, added) = (count(at, Kind::Removed), count(at + count(at, Kind::Removed), Kind::Added));
+        let (removed, added) = replaced(hunk, at);
         if removed + added == 0 {
             rows.push([Some((old, line)), Some((new, line))]);
             let step = u64::from(line.kind == Kind::Same);

@@ -179,10 +179,7 @@ impl Reading {
 impl Report {
     /// The line of each figure, where the form has lines.
     fn lines(&self) -> HashMap<String, String> {
-        let mut pages = markdown::Pages::default();
-        for block in &self.blocks {
-            pages.block(block);
-        }
+        let pages = self.pages();
         pages.figures.into_iter().map(|(figure, line)| (figure.id, line)).collect()
     }
 }

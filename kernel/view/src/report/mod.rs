@@ -150,6 +150,19 @@ struct View<'a> {
 pub type Diffs<'a> = dyn Fn(&CommitId, &CommitId) -> Option<String> + 'a;
 
 impl Report {
+    /// What it says, without its picture and its stamp: for a model to read.
+    pub fn words(&self) -> String {
+        self.pages().text
+    }
+
+    fn pages(&self) -> markdown::Pages {
+        let mut pages = markdown::Pages::default();
+        for block in &self.blocks {
+            pages.block(block);
+        }
+        pages
+    }
+
     /// Works a report out.
     pub fn of(mut source: Source, diffs: &Diffs<'_>) -> Self {
         source.lab = crate::text::one_line(&source.lab);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use lab::{Claim, CommitId, Experiment, Lab, Seconds, Status};
+use lab::{Claim, CommitId, Experiment, Lab, Seconds};
 
 use super::{
     Diffs, View, asked, constants,
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     number::{count, duration, fixed, percent_change, signed},
-    standing::improved,
+    standing::{improved, not_kept},
     text::one_line,
 };
 
@@ -88,13 +88,11 @@ fn about(view: &View<'_>) -> Line {
     let mut line = vec![text("Lab "), code(one_line(&source.lab)), text(", line of research ")];
     line.push(code(source.tag.as_str()));
     if let (Some(first), Some(last)) = (view.own.first(), view.own.last()) {
-        let ended = last.record.started
-            + jiff::SignedDuration::try_from_secs_f64(last.record.seconds.0).unwrap_or_default();
         line.extend([
             text(", "),
             figure("about.from", view.time(first.record.started)),
             text(" to "),
-            figure("about.to", view.time(ended)),
+            figure("about.to", view.time(last.record.ended())),
         ]);
     }
     line.push(text(format!(
@@ -254,19 +252,5 @@ fn epochs(view: &View<'_>) -> Option<Line> {
 
 /// What became of what was tried, in words: `22 discarded, 4 crashed`.
 pub(super) fn outcomes(view: &View<'_>) -> String {
-    let words = [
-        (Status::Discard, "discarded"),
-        (Status::Crash, "crashed"),
-        (Status::Timeout, "timed out"),
-        (Status::Invalid, "invalid"),
-        (Status::Suspect, "suspect"),
-        (Status::Waiting, "waiting"),
-    ];
-    let parts: Vec<String> = words
-        .into_iter()
-        .map(|(status, word)| (view.with_status(status), word))
-        .filter(|(n, _)| *n > 0)
-        .map(|(n, word)| format!("{} {word}", fixed(n as f64, 0)))
-        .collect();
-    parts.join(", ")
+    not_kept(|status| view.with_status(status)).join(", ")
 }

@@ -314,7 +314,6 @@ pub(super) fn plane() -> Chart {
                 label: e.record.number.to_string(),
                 hypothesis: e.record.hypothesis.clone(),
                 status: e.record.status,
-                baseline: e.record.baseline,
                 at: (value, memory),
             })
         })
@@ -671,13 +670,8 @@ fn names_from_outside_stay_names() {
         direction: lab::Direction::Minimize,
         assumed: true,
     };
-    let candidate = chart::Candidate {
-        label: "1".into(),
-        hypothesis: evil(),
-        status: lab::Status::Keep,
-        baseline: false,
-        at: (1.0, 2.0),
-    };
+    let candidate =
+        chart::Candidate { label: "1".into(), hypothesis: evil(), status: lab::Status::Keep, at: (1.0, 2.0) };
     let compared =
         || chart::Compared { label: "1".into(), hypothesis: evil(), value: Some(1.0), points: loss(9, 1.0) };
     let setting = |at| chart::Setting { number: 1, at, value: 1.0, kept: false };

@@ -47,7 +47,6 @@ fn told(all: &[Experiment], old: usize, status: &LoopStatus, diff: &str) -> (Bun
         gains,
         status,
         ideas: 2,
-        report: status.report.clone(),
     })
 }
 

@@ -8,6 +8,7 @@ mod timeline;
 use std::str::FromStr;
 
 use lab::Experiment;
+use view::Metric;
 use view::chart::{Chart, Compared};
 
 pub(super) use frame::columns;
@@ -23,17 +24,17 @@ use crate::sink::Sink;
 pub(super) fn run(args: &PlotArgs, session: &Session, sink: &dyn Sink) -> Result<(), Failure> {
     check(args)?;
     let shelf = Shelf::open(session, &args.tag)?;
-    let own = || of_one_clone(&shelf.experiments);
+    let own = of_one_clone(&shelf.experiments);
     let chart = match args.kind {
-        PlotKind::Progress => view::chart::progress(&own(), &shelf.metric(session)?),
+        PlotKind::Progress => view::chart::progress(&own, &shelf.metric(session)?),
         PlotKind::Curves => curves(args, &shelf, session)?,
         PlotKind::Compare => compare(args, &shelf, session)?,
         PlotKind::Pareto => pareto::chart(args, &shelf, session)?,
         PlotKind::Parameters => parameters::chart(&shelf, session)?,
         PlotKind::Timeline => timeline::chart(args, &shelf, session)?,
         PlotKind::Lineage => {
-            let mut chart = view::chart::lineage(&own(), &shelf.metric(session)?);
-            let others = shelf.experiments.len() - own().len();
+            let mut chart = view::chart::lineage(&own, &shelf.metric(session)?);
+            let others = shelf.experiments.len() - own.len();
             if others > 0 {
                 let aside = format!("{others} of other clones are not drawn");
                 chart.subtitle = [chart.subtitle, aside]
@@ -44,7 +45,7 @@ pub(super) fn run(args: &PlotArgs, session: &Session, sink: &dyn Sink) -> Result
             }
             chart
         }
-        PlotKind::Noise => view::chart::noise(&own(), &shelf.metric(session)?),
+        PlotKind::Noise => view::chart::noise(&own, &shelf.metric(session)?),
     };
     sink.show(chart.bundle());
     Ok(())
@@ -106,7 +107,7 @@ fn curves(args: &PlotArgs, shelf: &Shelf, session: &Session) -> Result<Chart, Fa
     }
     let name = wanted.as_deref().unwrap_or("loss");
     let mut chart = view::chart::curves(series, "step", name);
-    if let Some(label) = judged(name, shelf, session)? {
+    if let Some(label) = judged(name, &shelf.metric(session)?) {
         chart.y.label = label;
     }
     Ok(chart)
@@ -130,9 +131,8 @@ fn curve(
 }
 
 /// What stands at the axis of a metric that is the lab's own: its unit and direction too.
-fn judged(name: &str, shelf: &Shelf, session: &Session) -> Result<Option<String>, Failure> {
-    let metric = shelf.metric(session)?;
-    Ok((metric.name == name).then(|| metric.axis()))
+fn judged(name: &str, metric: &Metric) -> Option<String> {
+    (metric.name == name).then(|| metric.axis())
 }
 
 /// Two experiments; where one is named, that and the best.
@@ -152,7 +152,7 @@ fn compare(args: &PlotArgs, shelf: &Shelf, session: &Session) -> Result<Chart, F
     let a_drawn = compared(a, points);
     let b_drawn = compared(b, shelf.curve(b, Some(&name))?.1);
     let metric = shelf.metric(session)?;
-    let y = judged(&name, shelf, session)?.unwrap_or(name);
+    let y = judged(&name, &metric).unwrap_or(name);
     let lab = session.lab(shelf.ledger())?;
     let differing = constants::differing(shelf.ledger(), &lab, a, b)?;
     Ok(view::chart::compare(&a_drawn, &b_drawn, &y, &metric, &differing))

@@ -99,7 +99,6 @@ pub(super) fn chart(args: &PlotArgs, shelf: &Shelf, session: &Session) -> Result
                 label: shelf.label(experiment),
                 hypothesis: record.hypothesis.clone(),
                 status: record.status,
-                baseline: record.baseline,
                 at: (x, y),
             }),
             _ => without += 1,
