@@ -8,10 +8,10 @@ use lab::Tag;
 
 use crate::Paths;
 
-/// The time in the name of a report, in UTC.
-const TIME: &str = "%Y%m%dT%H%M%SZ";
+/// The time in the name of a report, in UTC: a second can have the end of one loop and the beginning of the next.
+const TIME: &str = "%Y%m%dT%H%M%S%.3fZ";
 
-/// Where a report that is made at `at` belongs: `reports/<tag>-20261121T061002Z.html`.
+/// Where a report that is made at `at` belongs: `reports/<tag>-20261121T061002.340Z.html`.
 pub fn path(paths: &Paths, tag: &Tag, at: Timestamp, extension: &str) -> PathBuf {
     folder(paths).join(format!("{tag}-{}.{extension}", at.strftime(TIME)))
 }
@@ -26,9 +26,9 @@ pub fn latest(paths: &Paths, tag: &Tag, since: Option<Timestamp>) -> Option<Path
         time.to_zoned(TimeZone::UTC).ok().map(|at| at.timestamp())
     };
     let newest = files.filter_map(|file| Some((made(&file)?, file.path()))).max()?;
-    // A name has whole seconds.
-    let from = since.map_or(i64::MIN, Timestamp::as_second);
-    (newest.0.as_second() >= from).then_some(newest.1)
+    // A name has whole milliseconds.
+    let from = since.map_or(i64::MIN, Timestamp::as_millisecond);
+    (newest.0.as_millisecond() >= from).then_some(newest.1)
 }
 
 fn folder(paths: &Paths) -> PathBuf {
@@ -49,7 +49,7 @@ mod tests {
         let (tag, at) = (Tag::default(), |text: &str| text.parse::<Timestamp>().unwrap());
         assert_eq!(latest(&paths, &tag, None), None);
         let first = path(&paths, &tag, at("2026-11-21T06:10:02.9Z"), "html");
-        assert!(first.ends_with("reports/main-20261121T061002Z.html"));
+        assert!(first.ends_with("reports/main-20261121T061002.900Z.html"));
         std::fs::create_dir(first.parent().unwrap()).unwrap();
         for file in [
             first.clone(),
@@ -61,5 +61,10 @@ mod tests {
         }
         assert_eq!(latest(&paths, &tag, Some(at("2026-11-21T06:10:02.1Z"))), Some(first));
         assert_eq!(latest(&paths, &tag, Some(at("2026-11-21T07:00:00Z"))), None, "that of an earlier loop");
+        assert_eq!(
+            latest(&paths, &tag, Some(at("2026-11-21T06:10:02.95Z"))),
+            None,
+            "that ended in the same second"
+        );
     }
 }
