@@ -3,11 +3,13 @@
 
 mod answers;
 mod charts;
+mod checked;
 mod hostile;
 mod live;
 mod morning;
 mod pictures;
 mod plan;
+mod progress;
 mod report;
 mod space;
 mod support;
