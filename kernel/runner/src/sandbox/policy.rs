@@ -106,7 +106,7 @@ impl Policy {
     }
 
     /// The paths that together are everything readable: Landlock can only allow, so that beside each hidden path the
-    /// other entries of every folder above it are named. `list` gives the entries of a folder that are no links: what a
+    /// other entries of every folder above it are named, and such a folder cannot be listed. `list` gives the entries of a folder that are no links: what a
     /// link leads to is readable, or not, where it is.
     pub fn readable(&self, list: &dyn Fn(&Path) -> Vec<OsString>) -> Vec<PathBuf> {
         let mut found = Vec::new();
@@ -121,17 +121,20 @@ impl Policy {
         list: &dyn Fn(&Path) -> Vec<OsString>,
         found: &mut Vec<PathBuf>,
     ) {
-        let mut names = BTreeSet::new();
-        for below in self.rules.iter().map(|rule| &rule.path).chain(&self.homes) {
-            if let Some(name) = below.strip_prefix(path).ok().and_then(|rest| rest.iter().next()) {
-                names.insert(name.to_owned());
-            }
-        }
-        if names.is_empty() && !self.homes.iter().any(|home| home == path) {
+        let below = || self.rules.iter().filter(|rule| rule.path != path && rule.path.starts_with(path));
+        let homes = || self.homes.iter().filter(|home| home.starts_with(path));
+        let mixed = below().any(|rule| rule.readable != readable) || readable && homes().next().is_some();
+        if !mixed {
             if readable {
                 found.push(path.to_owned());
             }
             return;
+        }
+        let mut names = BTreeSet::new();
+        for below in below().map(|rule| &rule.path).chain(homes()) {
+            if let Some(name) = below.strip_prefix(path).ok().and_then(|rest| rest.iter().next()) {
+                names.insert(name.to_owned());
+            }
         }
         if readable {
             names.extend(list(path));
@@ -158,6 +161,7 @@ mod tests {
             rules: vec![
                 rule("/tmp", false),
                 rule("/etc/shadow", false),
+                rule("/usr/lib/python3", true),
                 rule("/home/ada/.cargo", true),
                 rule("/home/ada/.cargo/credentials.toml", false),
                 rule("/home/ada/.cache/overnight/lab/slots/1", true),
