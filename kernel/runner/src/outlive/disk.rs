@@ -10,10 +10,9 @@ use crate::{Paths, RunnerError};
 
 /// Bytes that a loop leaves free at most: below it, or below a hundredth of a smaller disk, it pauses.
 pub const RESERVE: u64 = 1_000_000_000;
-/// Files that a disk must be able to hold still.
+/// Files that a disk must be able to hold still. A lab has no more of them as it grows: its objects are packed, and
+/// the folders of old runs are removed.
 const FILES: u64 = 2_000;
-/// Files of one experiment, about: loose objects, a run's folder.
-const FILES_EACH: f64 = 40.0;
 
 /// How fast a lab grows.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -32,12 +31,7 @@ pub fn reserve(total: u64) -> u64 {
 /// When the room on a folder's disk is used up but for the reserve; `None` where that is not within a month.
 pub fn full_at(folder: &Folder, growth: Growth, now: Timestamp) -> Option<Timestamp> {
     let left = folder.room().saturating_sub(reserve(folder.total)) as f64;
-    let mut hours = left / (growth.bytes * growth.an_hour);
-    if folder.files > 0 {
-        let left = folder.files_free.saturating_sub(FILES) as f64;
-        hours = hours.min(left / (FILES_EACH * growth.an_hour));
-    }
-    let seconds = hours * 3600.0;
+    let seconds = left / (growth.bytes * growth.an_hour) * 3600.0;
     if !seconds.is_finite() || seconds > 31.0 * 86_400.0 {
         return None;
     }
@@ -93,10 +87,9 @@ fn room(facts: &Facts, folder: &Folder, now: Timestamp, until: Option<Timestamp>
         return None;
     }
     let text = format!(
-        "the disk of the {} ({} and {} files are free) is full by about {} at this rate; the loop then waits for room",
+        "the disk of the {} ({} are free) is full by about {} at this rate; the loop then waits for room",
         folder.what,
         format_bytes(folder.room()),
-        folder.files_free,
         clock(facts, full, now)
     );
     Some(Finding::new("disk", Weight::Ends, text).mend("free some space before the night").at(full))
