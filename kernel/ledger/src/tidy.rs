@@ -43,7 +43,7 @@ impl Ledger {
                 }
             }
         }
-        for folder in [self.state_dir().to_owned(), self.state_dir().join("cache")] {
+        for folder in ["", "cache", "reports"].map(|folder| self.state_dir().join(folder)) {
             for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
                 let path = entry.path();
                 if entry.file_name().to_string_lossy().starts_with(".tmp") && older(&path, LONG) {
@@ -102,6 +102,7 @@ mod tests {
             file("objects/streamed_git2_x7", 60),
             file("overnight/.tmpAbC", 700),
             file("overnight/cache/.tmpAbC", 700),
+            file("overnight/reports/.tmpAbC", 700),
             file("worktrees/tree/index.lock", 60),
         ];
         fs::write(git.join("worktrees/tree/gitdir"), "/cache/lab/slots/0/tree/.git\n").unwrap();

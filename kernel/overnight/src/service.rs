@@ -1,6 +1,7 @@
 //! The processes that nobody starts by hand: the kernel, the runner, the shim, the cells' worker.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
@@ -9,7 +10,6 @@ use std::time::Duration;
 use lab::Tag;
 use runner::{Begin, Client, Host, Paths, Variables};
 
-use crate::commands::report::Nightly;
 use crate::failure::{ExitCode, Failure};
 use crate::lookup::Commands;
 use crate::session::{Session, cache_home, private_folder};
@@ -55,9 +55,15 @@ pub(crate) fn host(session: Session, tag: Option<Tag>) -> Host {
     Host {
         variables: Variables(variables),
         prices: prices_file(),
-        reporter: Some(Arc::new(Nightly::new(session.clone()))),
+        reporter: Some(reporter),
         lookup: Arc::new(Commands::new(session).about(tag)),
     }
+}
+
+/// `overnight report`, as the runner calls it.
+fn reporter(root: &Path, tag: &Tag) -> Vec<OsString> {
+    let words = ["--json", "report", "--tag", tag.as_str()].map(OsString::from);
+    [OsString::from("--lab"), root.into()].into_iter().chain(words).collect()
 }
 
 /// Runs what is asked of it in this process, which belongs to no terminal and no kernel.

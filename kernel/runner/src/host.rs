@@ -1,6 +1,7 @@
 //! What the binary lends to a runner: a library reads no environment and no configuration by itself.
 
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use lab::Tag;
@@ -16,19 +17,14 @@ pub struct Host {
     /// What models may look up.
     pub lookup: Arc<dyn Lookup>,
     /// What writes the report of a loop that has ended; without it none is written.
-    pub reporter: Option<Arc<dyn Reporter>>,
+    pub reporter: Option<Reporter>,
     /// Where the user's own table of prices is, or would be; see [`models::Prices`].
     pub prices: PathBuf,
 }
 
-/// Writes the report of a loop that has ended.
-pub trait Reporter: Send + Sync {
-    /// Writes it, from what the ledger says of a line of research, and says where it is. Called on a thread of its own.
-    ///
-    /// # Errors
-    /// Why there is none, in words for the log.
-    fn report(&self, tag: &Tag) -> Result<PathBuf, String>;
-}
+/// The arguments with which this program writes the report of a loop that has ended, from what the ledger of the lab at
+/// a root says of a line of research. It prints JSON whose `file` is where that is.
+pub type Reporter = fn(root: &Path, tag: &Tag) -> Vec<OsString>;
 
 impl From<Variables> for Host {
     /// A host without look-ups or prices of its own.

@@ -16,10 +16,11 @@ mod person;
 pub(crate) mod plot;
 mod program;
 mod rehearse;
-pub(crate) mod report;
+mod report;
 mod say;
 mod space;
 mod watcher;
+mod whole;
 
 use crate::failure::Failure;
 use crate::grammar::{Command, LoopCommand};

@@ -12,6 +12,7 @@ use view::{Gain, Morning};
 
 use super::look::Shelf;
 use super::watcher::Watcher;
+use super::whole::write_whole;
 use crate::failure::Failure;
 use crate::grammar::{MorningArgs, Since};
 use crate::session::{Session, of_one_clone};
@@ -183,10 +184,6 @@ fn looked(ledger: &Ledger) -> Option<Looked> {
 }
 
 fn remember(ledger: &Ledger, mark: &Looked) -> Result<(), Failure> {
-    let path = mark_path(ledger);
-    let part = path.with_extension("part");
     let text = serde_json::to_vec(mark).map_err(|error| Failure::new(error.to_string()))?;
-    std::fs::write(&part, text)
-        .and_then(|()| std::fs::rename(&part, &path))
-        .map_err(|error| Failure::io("write", &path, &error))
+    write_whole(&mark_path(ledger), &text)
 }

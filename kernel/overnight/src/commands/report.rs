@@ -7,10 +7,10 @@ use jiff::Timestamp;
 use jiff::tz::{Offset, TimeZone};
 use lab::{CommitId, Experiment, Lab, Tag};
 use ledger::{Ledger, LedgerError};
-use runner::Reporter;
 use serde_json::json;
 use view::report::{Form, Other, Reading, Report, Setting, Source, Unreadable, Verdict, Written};
 
+use super::whole::write_whole;
 use super::{ask, constants};
 use crate::failure::{ExitCode, Failure};
 use crate::grammar::{ReportArgs, ReportForm};
@@ -87,21 +87,12 @@ fn picture_name(path: &Path, none: bool) -> Option<String> {
     name.file_name().filter(|_| !none).map(|name| name.to_string_lossy().into_owned())
 }
 
-/// Writes a report so that it is there whole or not at all.
+/// Writes a report, and the picture that it shows.
 fn save(path: &Path, written: &Written) -> Result<(), Failure> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder).map_err(|error| Failure::io("make", folder, &error))?;
-    let write = |path: &Path, bytes: &[u8]| {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let part = path.with_file_name(format!(".{name}.part"));
-        std::fs::write(&part, bytes)
-            .and_then(|()| std::fs::rename(&part, path))
-            .map_err(|error| Failure::io("write", path, &error))
-    };
     if let Some((name, bytes)) = &written.picture {
-        write(&folder.join(name), bytes)?;
+        write_whole(&path.with_file_name(name), bytes)?;
     }
-    write(path, written.text.as_bytes())
+    write_whole(path, written.text.as_bytes())
 }
 
 impl Asked {
@@ -279,31 +270,5 @@ fn unreadable(why: Unreadable, path: &Path) -> Failure {
             "the stamp of {shown} has schema {schema}, which this version does not know"
         ))
         .hint("a newer Overnight wrote it: update this one"),
-    }
-}
-
-/// What the runner has written when a loop ends: an HTML page beside the lab's state.
-pub(crate) struct Nightly {
-    session: Session,
-}
-
-impl Nightly {
-    pub(crate) fn new(session: Session) -> Self {
-        Self { session }
-    }
-
-    fn write(&self, tag: &Tag) -> Result<PathBuf, Failure> {
-        let ledger = self.session.ledger()?;
-        let asked = Asked::now(&ledger, tag.clone(), Form::Html)?;
-        let path =
-            runner::reports::path(&self.session.paths(&ledger)?, tag, asked.made, Form::Html.extension());
-        save(&path, &make(&ledger, asked)?.write(None))?;
-        Ok(path)
-    }
-}
-
-impl Reporter for Nightly {
-    fn report(&self, tag: &Tag) -> Result<PathBuf, String> {
-        self.write(tag).map_err(|failure| failure.to_string())
     }
 }

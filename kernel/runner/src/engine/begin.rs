@@ -1,6 +1,7 @@
 //! Beginning a loop, and going on with one that was cut off.
 
 use std::path::PathBuf;
+use std::process::Stdio;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use super::live::Current;
 use super::{Cause, Engine};
 use crate::executor::{missing, preflight};
 use crate::history::{Counts, LoopSoFar, Trial};
-use crate::processes::Process;
+use crate::processes::{MARK, Process};
 use crate::proposers::better::better;
 use crate::proposers::search::Search;
 use crate::proposers::team::Team;
@@ -37,6 +38,12 @@ struct Plan {
     /// When it ends, on this boot of the machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     ends: Option<Moment>,
+}
+
+/// What is read of what says where a report is.
+#[derive(Deserialize)]
+struct Written {
+    file: PathBuf,
 }
 
 /// How far a loop is that begins or goes on.
@@ -353,19 +360,28 @@ impl Engine {
         self.live().reporting = false;
     }
 
-    /// Has that report written, on a thread that nothing waits for.
+    /// Has that report written, by a process of its own: what it takes of memory is not the runner's.
     fn begin_report(&self, tag: &Tag) -> Option<oneshot::Receiver<Option<PathBuf>>> {
-        let (reporter, tag) = (self.host.reporter.clone()?, tag.clone());
+        let mut command = tokio::process::Command::new(&self.paths.program);
+        command
+            .args(self.host.reporter?(&self.root, tag))
+            .current_dir(&self.root)
+            .env_clear()
+            .envs(&self.host.variables.0)
+            .env(MARK, self.paths.mark())
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
         let (tell, written) = oneshot::channel();
-        let write = move || {
-            let told = reporter.report(&tag);
+        tokio::spawn(async move {
+            let told = command.output().await.map_err(|error| error.to_string()).and_then(|ended| {
+                let file = serde_json::from_slice::<Written>(&ended.stdout).map(|written| written.file);
+                file.map_err(|_| String::from_utf8_lossy(&ended.stderr).trim().to_owned())
+            });
             if let Err(error) = &told {
                 tracing::warn!(error, "the loop's report could not be written");
             }
             let _ = tell.send(told.ok());
-        };
-        let begun = std::thread::Builder::new().name("report".to_owned()).spawn(write);
-        begun.inspect_err(|error| tracing::warn!(%error, "the loop's report could not be begun")).ok()?;
+        });
         Some(written)
     }
 

@@ -74,6 +74,7 @@ impl Engine {
         self.prune();
         if trial.number.is_multiple_of(PACK) {
             self.store.pack(&trial.tag);
+            crate::memory::give_back();
         }
         self.climb(trial, &standing).await?;
         self.hook(Hook::After, &draft.lab()?, &trial.tag, record).await
@@ -353,5 +354,29 @@ fn build_error(log: &str, exit: &str) -> String {
     if exit == "timeout" {
         return "it took longer than `build_timeout`".to_owned();
     }
-    log.lines().find(|line| line.starts_with("error")).unwrap_or(log).to_owned()
+    let mut lines = log.lines().skip_while(|line| !line.starts_with("error"));
+    let Some(error) = lines.next() else { return log.to_owned() };
+    // What cargo and others print of where it came from, the deepest last.
+    let lines: Vec<&str> = lines.map(str::trim).collect();
+    let cause = lines.windows(2).rfind(|pair| pair[0] == "Caused by:").map(|pair| pair[1]);
+    cause.map_or_else(|| error.to_owned(), |cause| format!("{error}: {cause}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::build_error;
+
+    #[test]
+    fn a_failed_build_is_told_by_its_first_error_and_the_cause_of_it() {
+        let of = |log: &str| build_error(log, "exit 1");
+        assert_eq!(
+            of("warning: unused\nerror: expected `;`\n  --> src/main.rs:3\nerror: aborting"),
+            "error: expected `;`"
+        );
+        let caused =
+            "error: I/O Error\n\nCaused by:\n    cannot look\n\nCaused by:\n    denied\n\nStack backtrace:\n";
+        assert_eq!(of(caused), "error: I/O Error: denied");
+        assert_eq!(of("Killed"), "Killed");
+        assert_eq!(build_error("", "timeout"), "it took longer than `build_timeout`");
+    }
 }
