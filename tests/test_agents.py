@@ -83,6 +83,27 @@ def test_an_agent_edits_and_is_told_what_was_tried(make_lab) -> None:
     assert "baseline" in table and "OVERNIGHT_RUN" in environment
 
 
+def test_what_an_agent_is_doing_is_seen(make_lab) -> None:
+    lab = make_lab()
+    script = agent(lab, """
+        def work(text):
+            call = {"sessionUpdate": "tool_call", "toolCallId": "1", "title": "Read  train.py", "kind": "read"}
+            send(method="session/update", params={"sessionId": "s", "update": call})
+            while not os.path.exists(os.environ["TOLD"] + ".go"):
+                time.sleep(0.01)
+            with open("train.py", "a") as file:
+                file.write("# read\\n")
+            return "HYPOTHESIS: a comment"
+    """)
+    lab.overnight("loop", "start", "--agent", script, "--experiments", "2", env=env(lab))
+    doing = "is at `Read train.py`"
+    until(lambda: (lab.status()["slots"] or [{}])[0].get("doing") == doing, "it is seen to read")
+    assert doing in lab.overnight("loop", "status").out
+    (lab.place.path / "told.go").touch()
+    lab.overnight("loop", "wait")
+    assert [e["hypothesis"] for e in lab.is_sound(2)] == ["baseline", "a comment"]
+
+
 def test_an_agent_mends_its_own_mistake(make_lab) -> None:
     lab = make_lab(ahead=False)
     name = agent(lab, '''

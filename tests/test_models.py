@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable
 
 import pytest
 
 from labs import Lab
-from models import CANARY, Answer, Call, Cut, Model, Refusal, change, model
+from models import CANARY, Answer, Call, Cut, Model, Paused, Refusal, change, model
 from places import until
 
 @pytest.fixture
@@ -248,6 +249,18 @@ def test_the_program_says_how_often(lab: Lab) -> None:
     with model([change("LR = 0.04", "LR = one"), BETTER]) as it:
         found = night(lab, it, "--experiments", "3")
     assert [e["status"] for e in found] == ["keep", "crash", "keep"] and len(it.asked) == 2
+
+
+def test_what_a_model_is_doing_is_seen(lab: Lab) -> None:
+    go = threading.Event()
+    beginning, end = BETTER[:20], BETTER[20:]
+    with model([Call("experiment", {"number": 0}), Paused(beginning, end, go)]) as it:
+        lab.overnight("loop", "start", "--agent", AGENT, "--experiments", "2", env=it.env())
+        until(lambda: (lab.status()["slots"] or [{}])[0].get("doing") == "writes its answer", "it writes")
+        assert f"{AGENT} writes its answer" in lab.overnight("loop", "status").out
+        go.set()
+        lab.overnight("loop", "wait")
+    assert len(lab.is_sound(2)) == 2
 
 
 def test_the_next_candidate_is_made_while_one_runs(make_lab: Callable[..., Lab]) -> None:

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::policy::Call;
 use crate::wire::{Message, Wire, cut};
-use crate::{AgentError, Spec};
+use crate::{AgentError, Spec, Step};
 
 /// The version of the protocol.
 const VERSION: u64 = 1;
@@ -119,23 +119,24 @@ impl Agent {
         Ok(agent)
     }
 
-    /// Asks, and waits until the agent has done its turn. After `limit` it is cancelled.
+    /// Asks, and waits until the agent has done its turn. After `limit` it is cancelled. `step` gets what it does.
     ///
     /// # Errors
     /// [`AgentError::Hung`] with what had come, and others where the agent is of no use any more.
-    pub async fn ask(&mut self, text: &str, limit: Duration) -> Result<Turn, AgentError> {
+    pub async fn ask(&mut self, text: &str, limit: Duration, step: Step<'_>) -> Result<Turn, AgentError> {
         const METHOD: &str = "session/prompt";
         (self.turn, self.cancelling) = (Turn::default(), false);
+        step("thinks");
         self.calls.clear();
         let prompt = json!({"sessionId": self.session, "prompt": [{"type": "text", "text": text}]});
         let id = self.request(METHOD, &prompt);
-        match self.answer(id, METHOD, limit).await {
+        match self.answer(id, METHOD, limit, step).await {
             Ok(result) => self.finish(&result),
             Err(AgentError::Hung { method, seconds, .. }) => {
                 self.cancelling = true;
                 let cancel = json!({"jsonrpc": "2.0", "method": "session/cancel", "params": {"sessionId": self.session}});
                 self.wire.send(&cancel);
-                if let Ok(result) = self.answer(id, METHOD, self.spec.grace).await {
+                if let Ok(result) = self.answer(id, METHOD, self.spec.grace, step).await {
                     self.finish(&result);
                 }
                 return Err(AgentError::Hung {
@@ -156,7 +157,7 @@ impl Agent {
 
     async fn call(&mut self, method: &str, params: &Value, limit: Duration) -> Result<Value, AgentError> {
         let id = self.request(method, params);
-        self.answer(id, method, limit).await
+        self.answer(id, method, limit, &|_| ()).await
     }
 
     fn request(&mut self, method: &str, params: &Value) -> u64 {
@@ -166,7 +167,13 @@ impl Agent {
     }
 
     /// Reads until the answer to a request, serving the agent meanwhile.
-    async fn answer(&mut self, id: u64, method: &str, limit: Duration) -> Result<Value, AgentError> {
+    async fn answer(
+        &mut self,
+        id: u64,
+        method: &str,
+        limit: Duration,
+        step: Step<'_>,
+    ) -> Result<Value, AgentError> {
         let until = Instant::now() + limit;
         loop {
             let Ok(message) = tokio::time::timeout_at(until, self.wire.message()).await else {
@@ -184,7 +191,7 @@ impl Agent {
                     self.wire.send(&json!({"jsonrpc": "2.0", "id": asked, part: value}));
                 }
                 Message { method: Some(method), params, .. } if method == "session/update" => {
-                    self.update(&params["update"]);
+                    self.update(&params["update"], step);
                 }
                 Message { id: Some(answered), method: None, result, error, .. } if answered == id => {
                     return match error {
@@ -221,9 +228,11 @@ impl Agent {
         })
     }
 
-    fn update(&mut self, update: &Value) {
+    fn update(&mut self, update: &Value, step: Step<'_>) {
         match update["sessionUpdate"].as_str().unwrap_or_default() {
+            "agent_thought_chunk" => step("thinks"),
             "agent_message_chunk" => {
+                step("writes");
                 self.turn.text.push_str(update["content"]["text"].as_str().unwrap_or_default());
             }
             "tool_call" | "tool_call_update" => {
@@ -232,6 +241,9 @@ impl Agent {
                 call.update(update);
                 if let Some(status @ ("completed" | "failed")) = update["status"].as_str() {
                     self.turn.log.push(format!("{status}: {} ({})", cut(&call.title, 100), call.kind));
+                    step("thinks");
+                } else if !call.title.is_empty() {
+                    step(&format!("is at `{}`", cut(&call.title, 100)));
                 }
             }
             "usage_update" if update["cost"]["currency"] == "USD" => {

@@ -9,7 +9,7 @@
 //! spec.writable = std::sync::Arc::new(|path| path == std::path::Path::new("train.py"));
 //! let mut session = Session::new(spec);
 //! let limit = std::time::Duration::from_secs(600);
-//! let turn = session.ask("Lower the rate in train.py.", "Lower it once more.", limit).await?;
+//! let turn = session.ask("Lower the rate in train.py.", "Lower it once more.", limit, &|_| ()).await?;
 //! println!("{}", turn.text);
 //! # Ok(())
 //! # }
@@ -45,6 +45,8 @@ use serde_json::Value;
 pub type Writable = Arc<dyn Fn(&Path) -> bool + Send + Sync>;
 /// Gets a line that an agent wrote.
 pub type Log = Arc<dyn Fn(&str) + Send + Sync>;
+/// Gets what an agent is doing, as it comes: what follows its name in a sentence.
+pub type Step<'a> = &'a (dyn Fn(&str) + Send + Sync);
 
 /// How an agent is started, and what it may do.
 #[derive(Clone)]

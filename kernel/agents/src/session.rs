@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{Agent, AgentError, Spec, Turn};
+use crate::{Agent, AgentError, Spec, Step, Turn};
 
 /// A conversation with an agent.
 #[derive(Debug)]
@@ -23,24 +23,33 @@ impl Session {
     }
 
     /// Asks: `whole` where that begins a session, `more` where one goes on. An agent that has died since its last turn
-    /// is started once more, and asked the whole. Dropping the future ends the agent.
+    /// is started once more, and asked the whole. `step` gets what it does. Dropping the future ends the agent.
     ///
     /// # Errors
     /// As [`Agent::start`] and [`Agent::ask`].
-    pub async fn ask(&mut self, whole: &str, more: &str, limit: Duration) -> Result<Turn, AgentError> {
+    pub async fn ask(
+        &mut self,
+        whole: &str,
+        more: &str,
+        limit: Duration,
+        step: Step<'_>,
+    ) -> Result<Turn, AgentError> {
         let kept = self.agent.is_some();
-        match self.once(if kept { more } else { whole }, limit).await {
-            Err(AgentError::Ended(_)) if kept => self.once(whole, limit).await,
+        match self.once(if kept { more } else { whole }, limit, step).await {
+            Err(AgentError::Ended(_)) if kept => self.once(whole, limit, step).await,
             answer => answer,
         }
     }
 
-    async fn once(&mut self, text: &str, limit: Duration) -> Result<Turn, AgentError> {
+    async fn once(&mut self, text: &str, limit: Duration, step: Step<'_>) -> Result<Turn, AgentError> {
         let mut agent = match self.agent.take() {
             Some(agent) => agent,
-            None => Agent::start(&self.spec).await?,
+            None => {
+                step("starts");
+                Agent::start(&self.spec).await?
+            }
         };
-        let answer = agent.ask(text, limit).await;
+        let answer = agent.ask(text, limit, step).await;
         let keep = match &answer {
             Ok(_) | Err(AgentError::Refused { .. }) => true,
             // It ended its turn when it was told to: the session goes on.

@@ -16,6 +16,7 @@ struct Trial {
     folder: tempfile::TempDir,
     session: Session,
     said: Arc<Mutex<Vec<String>>>,
+    steps: Mutex<Vec<String>>,
 }
 
 impl Trial {
@@ -33,11 +34,12 @@ impl Trial {
         spec.log = Arc::new(move |line| log.lock().unwrap().push(line.to_owned()));
         spec.start = if mode == "silent" { SHORT } else { LIMIT };
         spec.grace = if mode == "deaf" { SHORT } else { LIMIT };
-        Self { session: Session::new(spec), folder, said }
+        Self { session: Session::new(spec), folder, said, steps: Mutex::default() }
     }
 
     async fn ask(&mut self, limit: Duration) -> Result<Turn, AgentError> {
-        self.session.ask("whole", "more", limit).await
+        let steps = &self.steps;
+        self.session.ask("whole", "more", limit, &|step| steps.lock().unwrap().push(step.to_owned())).await
     }
 
     fn read(&self, name: &str) -> String {
@@ -63,6 +65,13 @@ async fn it_works_asks_and_is_answered() {
             })
         );
         assert_eq!(turn.log[0], "may: edit train.py (edit)");
+        let mut steps = std::mem::take(&mut *trial.steps.lock().unwrap());
+        steps.dedup();
+        assert!(
+            steps.ends_with(&["thinks", "is at `Read train.py`", "writes"].map(str::to_owned)),
+            "{steps:?}"
+        );
+        assert_eq!(steps[..2], ["starts", "thinks"]);
         // Its cost is that of the session: the second turn of it cost nothing more.
         assert_eq!(trial.ask(LIMIT).await.unwrap().usd, Some(0.0));
         assert_eq!(trial.read("asked"), "whole\nmore\n");
@@ -86,7 +95,7 @@ async fn what_is_no_agent_is_told() {
     let malformed = Trial::new("malformed").ask(LIMIT).await.unwrap_err().to_string();
     assert!(malformed.starts_with("it wrote what cannot be understood"), "{malformed}");
     let missing = Spec::new(vec!["no-such-agent".to_owned()], "/".into());
-    let missing = Session::new(missing).ask("whole", "more", LIMIT).await.unwrap_err().to_string();
+    let missing = Session::new(missing).ask("whole", "more", LIMIT, &|_| ()).await.unwrap_err().to_string();
     assert!(missing.starts_with("`no-such-agent` could not be started"), "{missing}");
 }
 

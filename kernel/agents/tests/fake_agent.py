@@ -70,6 +70,7 @@ def work():
     with open("train.py", "w") as file:
         file.write("new\n")
     update(sessionUpdate="tool_call_update", toolCallId="t1", status="completed")
+    update(sessionUpdate="tool_call", toolCallId="t5", title="Read train.py", kind="read", status="in_progress")
     say("hel")
     say("lo")
     update(sessionUpdate="usage_update", used=12, size=1000, cost={"amount": 0.5, "currency": "USD"})

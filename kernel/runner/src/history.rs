@@ -7,6 +7,7 @@ use lab::{
     CommitId, Cost, Entry, Event, EventId, ExperimentId, Judgement, RunId, RunRecord, Seconds, Status, Tag,
 };
 
+use crate::proposers::Doing;
 use crate::state::{Illegal, State, next};
 
 /// The proposer's name of what a person made by hand.
@@ -57,6 +58,8 @@ pub struct Trial {
     pub runs: Vec<RunRecord>,
     /// What was decided.
     pub judgement: Option<Judgement>,
+    /// What its proposer is doing.
+    pub doing: Doing,
 }
 
 impl Trial {
@@ -83,6 +86,7 @@ impl Trial {
             repairs: 0,
             runs: Vec::new(),
             judgement: None,
+            doing: Doing::default(),
         }
     }
 

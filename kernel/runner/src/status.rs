@@ -69,7 +69,7 @@ impl Live {
                     experiment: trial.number,
                     elapsed: elapsed(trial.since, now),
                     proposer: trial.proposer.clone(),
-                    doing: Some(doing(&trial.proposer)),
+                    doing: doing(trial),
                 })
                 .collect(),
             queued: (self.queue.iter().filter(|trial| trial.candidate.is_some()))
@@ -129,7 +129,7 @@ impl Live {
             phase: phase(trial.state).to_owned(),
             hypothesis: Some(trial.hypothesis.clone()).filter(|hypothesis| !hypothesis.is_empty()),
             proposer: Some(trial.proposer.clone()).filter(|name| !name.is_empty()),
-            doing: trial.is_to_be_proposed().then(|| doing(&trial.proposer)),
+            doing: doing(trial),
             elapsed: elapsed(trial.since, now),
             budget: self.budget,
             last: BTreeMap::new(),
@@ -147,15 +147,15 @@ fn phase(state: State) -> &'static str {
     }
 }
 
-/// What a proposer does while it makes a candidate: what follows its name in a sentence.
-fn doing(proposer: &str) -> String {
-    let words = match proposer.split_once(':') {
+/// What a proposer does while it makes or mends a candidate: what follows its name in a sentence.
+fn doing(trial: &Trial) -> Option<String> {
+    let usual = || match trial.proposer.split_once(':') {
         Some(("acp", _)) => "reads and edits in its own worktree",
         Some(("command", _)) => "runs",
         Some(_) => "is asked for a change",
         None => "weighs what was tried",
     };
-    words.to_owned()
+    trial.doing.said().or_else(|| trial.is_to_be_proposed().then(|| usual().to_owned()))
 }
 
 fn elapsed(since: Timestamp, now: Timestamp) -> Seconds {

@@ -52,6 +52,7 @@ impl Engine {
                     })
                 })
                 .collect(),
+            doing: trial.doing.clone(),
             ideas: brief.ideas.iter().filter(|idea| !taken.contains(&idea.text)).cloned().collect(),
             ..brief
         })

@@ -93,6 +93,7 @@ impl Engine {
     /// Asks the proposer, and adds to the trial what that cost; `None` where no candidate is needed any more.
     async fn ask(&self, trial: &mut Trial, brief: &Brief) -> Option<Result<Proposal, ProposeError>> {
         let proposer = self.proposer_of(trial);
+        trial.doing.ends();
         let propose = async {
             match proposer {
                 Some(proposer) => proposer.propose(brief, &mut trial.cost).await,

@@ -44,6 +44,7 @@ impl Engine {
             () = self.until_closing() => Ok(None),
             () = self.until_cancelled() => Ok(None),
         };
+        trial.doing.ends();
         let proposal = match mended {
             Ok(Some(proposal)) => proposal,
             Ok(None) => return Ok(false),

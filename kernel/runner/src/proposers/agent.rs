@@ -130,7 +130,8 @@ impl AgentProposer {
         };
         let more = conversation.told.as_ref().map(more);
         let limit = Duration::from_secs_f64(brief.agent_timeout.0.min(86_400.0));
-        let answer = conversation.session.ask(whole, more.as_deref().unwrap_or(whole), limit).await;
+        let step = |words: &str| brief.doing.says(&self.given.variables.redacted(words));
+        let answer = conversation.session.ask(whole, more.as_deref().unwrap_or(whole), limit, &step).await;
         let turn = match &answer {
             Ok(turn) => Some(turn),
             Err(AgentError::Hung { turn, .. }) => Some(&**turn),

@@ -10,6 +10,7 @@ use ledger::{Ledger, LedgerError};
 use serde::Serialize;
 
 use super::again::{Again, again};
+use super::doing::Doing;
 use super::ladder::Stuck;
 use crate::standing::Standings;
 use crate::store::{Standing, standing};
@@ -70,6 +71,9 @@ pub struct Brief {
     /// How long a coding agent may take.
     #[serde(skip)]
     pub agent_timeout: Seconds,
+    /// Where the proposer writes down what it is doing.
+    #[serde(skip)]
+    pub doing: Doing,
     /// The parent's editable files, by path.
     #[serde(skip)]
     pub files: BTreeMap<String, Vec<u8>>,
@@ -176,6 +180,7 @@ impl Brief {
             space: lab.space.clone(),
             agent_session: lab.agent_session,
             agent_timeout: lab.agent_timeout,
+            doing: Doing::default(),
             trials: trials.collect(),
             files,
         }

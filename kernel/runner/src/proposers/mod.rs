@@ -19,6 +19,7 @@ pub(crate) mod better;
 mod brief;
 pub mod command;
 mod conversation;
+mod doing;
 mod hybrid;
 mod ladder;
 mod lookup;
@@ -44,11 +45,13 @@ pub(crate) use worktree::marks;
 use worktree::one_line;
 
 use crate::Host;
+use crate::history::BASELINE;
 use crate::store::Store;
 
 pub use again::Again;
 pub use bandit::Limits;
 pub use brief::{Best, Brief, Judged, Remaining, Trying};
+pub use doing::Doing;
 pub use ladder::Stuck;
 pub use lookup::{Lookup, NoLookup};
 pub use novelty::Outline;
@@ -171,6 +174,20 @@ pub trait Proposer: Send + Sync {
     }
 }
 
+/// Proposes nothing: of a loop that it belongs to only the baseline is run.
+struct Nobody;
+
+#[async_trait]
+impl Proposer for Nobody {
+    async fn propose(&self, _brief: &Brief, _cost: &mut Cost) -> Result<Proposal, ProposeError> {
+        Err(ProposeError::Over("only the baseline was asked for".to_owned()))
+    }
+
+    fn ahead(&self) -> bool {
+        false
+    }
+}
+
 /// What a proposer may be made of.
 pub(crate) struct Means {
     pub(crate) host: Host,
@@ -208,6 +225,7 @@ impl Means {
         max_cost: Option<f64>,
     ) -> Result<Arc<dyn Proposer>, String> {
         match name.split_once(':') {
+            None if name == BASELINE => Ok(Arc::new(Nobody)),
             None if name == "search" => Ok(Arc::new(Search::new(self.store.reader()))),
             Some(("command", program)) if !program.trim().is_empty() => Ok(Arc::new(CommandProposer::new(
                 program,

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use lab::{Cost, Lab};
-use models::{Client, Conversation, Fault, ModelError, Price, ToolCall, ToolResult, Turn};
+use models::{Client, Conversation, Fault, ModelError, Piece, Price, ToolCall, ToolResult, Turn};
+use serde_json::Value;
 
 use super::{Brief, Failure, Lookup, Proposal, ProposeError, Proposer, prompt};
 use crate::store::ReadDiff;
@@ -77,12 +78,17 @@ impl ModelProposer {
     async fn say(
         &self,
         talk: &mut Conversation,
-        budget: Option<f64>,
+        brief: &Brief,
         cost: &mut Cost,
     ) -> Result<Turn, ProposeError> {
         for round in 0..=ROUNDS {
-            self.afford(talk, budget, cost)?;
-            let turn = self.client.turn(talk, |_| {}).await.map_err(|error| self.failed(&error))?;
+            self.afford(talk, brief.remaining.usd, cost)?;
+            brief.doing.says("thinks");
+            let hear = |piece: Piece<'_>| match piece {
+                Piece::Text(_) => brief.doing.says("writes its answer"),
+                Piece::Again(error) => brief.doing.says(&format!("is asked again: {error}")),
+            };
+            let turn = self.client.turn(talk, hear).await.map_err(|error| self.failed(&error))?;
             *cost += Cost {
                 usd: self.price.map_or(0.0, |price| price.cost(&turn.usage)),
                 input_tokens: turn.usage.input,
@@ -93,6 +99,7 @@ impl ModelProposer {
             }
             let mut results = Vec::new();
             for call in &turn.calls {
+                brief.doing.says(&looks_up(call));
                 results.push(self.look_up(call, round == ROUNDS).await);
             }
             talk.give(results);
@@ -114,7 +121,7 @@ impl ModelProposer {
         let editable = lab.editable();
         let mut why = String::new();
         for _ in 0..=REPAIRS {
-            let turn = self.say(talk, brief.remaining.usd, cost).await?;
+            let turn = self.say(talk, brief, cost).await?;
             if turn.text.lines().any(|line| line.trim() == GIVE_UP) {
                 return Ok(None);
             }
@@ -174,6 +181,14 @@ impl ModelProposer {
             Fault::Retry(_) | Fault::Request => ProposeError::Failed(format!("{name}: {error}")),
         }
     }
+}
+
+/// `looks up experiment 7`.
+fn looks_up(call: &ToolCall) -> String {
+    let values = call.arguments.iter().filter_map(Value::as_object).flat_map(|object| object.values());
+    let values = values.map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+    let words: Vec<String> = [call.name.clone()].into_iter().chain(values).collect();
+    format!("looks up {}", words.join(" "))
 }
 
 #[async_trait]

@@ -207,6 +207,7 @@ pub(crate) fn brief(text: &str, trials: Vec<Judged>, number: u64) -> Brief {
         parent: CommitId::new("parent"),
         agent_session: lab::AgentSession::Fresh,
         agent_timeout: lab::Seconds(1.0),
+        doing: crate::proposers::Doing::default(),
         space: BTreeMap::new(),
         files: BTreeMap::from([("a.rs".to_owned(), text.as_bytes().to_vec())]),
         trials,
