@@ -376,6 +376,22 @@ def test_what_a_person_does_is_in_the_same_ledger(lab: Lab) -> None:
     assert "noted" in kinds and "overridden" in kinds and "Ada Lovelace" in kinds
 
 
+def test_a_person_may_be_the_first(lab: Lab) -> None:
+    """No loop, no baseline, and nothing that `search` could change: a run shows how the code does as it is."""
+    lab.program(run="sh train.sh", editable="train.sh")
+    lab.write("train.sh", "echo 'no figure'\n")
+    lab.commit()
+    failed = lab.overnight("run", code=None)
+    assert "Experiment 0: baseline" in failed.out and "without printing `val_bpb`" in failed.out, failed
+    lab.write("train.sh", "echo 'val_bpb: 1.5'\n")
+    mended = lab.overnight("run")
+    assert "Experiment 1: baseline" in mended.out and "1.5" in mended.out, mended
+    lab.write("train.sh", "echo 'val_bpb: 1.4'\n")
+    assert "Experiment 2" in lab.overnight("run", "-m", "a lower one").out
+    assert [e["status"] for e in lab.is_sound(3)] == ["crash", "keep", "keep"]
+    assert {event["proposer"] for event in lab.happened("loop_started")} == {"baseline"}
+
+
 def test_a_duplicate_costs_nothing(lab: Lab) -> None:
     agent = lab.proposer(
         """

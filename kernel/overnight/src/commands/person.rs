@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use lab::{CommitId, Experiment, Lab, Tag};
 use ledger::{Edit, Ledger};
+use runner::history::BASELINE;
 use runner::proposers::search::{Language, constants};
 use runner::{Request, Response, StartOptions};
 
@@ -33,8 +34,9 @@ pub(super) async fn run(args: &RunArgs, session: &Session, sink: &dyn Sink) -> R
             }
         }
         None => {
+            let number = watcher.ledger().next_number(&tag)?;
             baseline(&mut watcher, &tag).await?;
-            0
+            number
         }
     };
     if args.detach {
@@ -160,7 +162,12 @@ fn set_edits(
 
 /// Begins the first experiment of a line of research.
 async fn baseline(watcher: &mut Watcher, tag: &Tag) -> Result<(), Failure> {
-    let options = StartOptions { tag: tag.clone(), experiments: Some(1), ..StartOptions::default() };
+    let options = StartOptions {
+        tag: tag.clone(),
+        proposer: BASELINE.to_owned(),
+        experiments: Some(1),
+        ..StartOptions::default()
+    };
     watcher.insist(&Request::Start(options)).await?;
     Ok(())
 }
