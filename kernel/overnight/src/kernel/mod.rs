@@ -219,6 +219,9 @@ impl Overnight {
                 commands::loops::start(&args, &session, &sink).await?;
                 self.watch(session, sink).await?;
             }
+            MagicCommand::Shared(Command::Loop(LoopCommand::Wait)) if !magic.json => {
+                self.wait(session, sink).await?;
+            }
             MagicCommand::Shared(command) => {
                 commands::run(command, &session, &sink).await?;
                 return Ok(sink.payloads());
@@ -233,6 +236,17 @@ impl Overnight {
         sink.update("live", commands::loops::glance(&session).await?);
         self.watching.join(state, session, sink);
         Ok(())
+    }
+
+    /// Holds the cell until the loop has ended. Where a cell shows the loop already, one view is enough.
+    async fn wait(&self, session: Session, sink: Notebook) -> Result<(), Failure> {
+        let state = session.ledger()?.state_dir().to_owned();
+        let Some(cell) = self.watching.cell(&state) else {
+            return commands::run(Command::Loop(LoopCommand::Wait), &session, &sink).await;
+        };
+        sink.update("live", view::plain(&format!("waiting for the loop, which [{cell}] shows")));
+        self.watching.ended(&state).await;
+        commands::loops::outcome(&session, &sink).await
     }
 
     fn lab(&self, path: Option<PathBuf>, sink: &Notebook) -> Result<(), Failure> {

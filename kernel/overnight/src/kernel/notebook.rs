@@ -26,6 +26,11 @@ impl Notebook {
         Self { io, json, displays: Mutex::default(), proposed: Mutex::default() }
     }
 
+    /// The number of its cell, as in `[3]`.
+    pub(crate) fn cell(&self) -> u32 {
+        self.io.execution_count()
+    }
+
     /// What the client is asked to do when the cell has ended.
     pub(crate) fn payloads(self) -> Vec<Payload> {
         let proposed = self.proposed.into_inner().unwrap_or_else(PoisonError::into_inner);

@@ -1,9 +1,10 @@
 //! The live views of a kernel: one task for each lab, however many cells show it.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::sync::Notify;
 use view::Bundle;
 
 use super::notebook::Notebook;
@@ -19,6 +20,27 @@ const VIEWS: usize = 4;
 pub(super) struct Watching(Mutex<HashMap<PathBuf, Views>>);
 
 impl Watching {
+    /// The cell that shows a lab's loop now, if one does.
+    pub(super) fn cell(&self, state: &Path) -> Option<u32> {
+        self.views(state)?.shown().all.last().map(Notebook::cell)
+    }
+
+    /// Waits until the views of a lab are in their last state.
+    pub(super) async fn ended(&self, state: &Path) {
+        let Some(views) = self.views(state) else { return };
+        loop {
+            let over = views.over.notified();
+            if !views.shown().watched {
+                return;
+            }
+            over.await;
+        }
+    }
+
+    fn views(&self, state: &Path) -> Option<Views> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(state).cloned()
+    }
+
     /// Keeps what `view` shows up to date until the loop ends.
     pub(super) fn join(&self, state: PathBuf, session: Session, view: Notebook) {
         let mut labs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -40,7 +62,11 @@ impl Watching {
 
 /// What shows one lab.
 #[derive(Clone, Default)]
-struct Views(Arc<Mutex<Shown>>);
+struct Views {
+    shown: Arc<Mutex<Shown>>,
+    /// Told when nothing keeps them up to date any more.
+    over: Arc<Notify>,
+}
 
 #[derive(Default)]
 struct Shown {
@@ -53,7 +79,7 @@ struct Shown {
 
 impl Views {
     fn shown(&self) -> MutexGuard<'_, Shown> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn watch(self, session: Session) {
@@ -67,6 +93,7 @@ impl Views {
             if shown.joined == joined {
                 shown.all.clear();
                 shown.watched = false;
+                self.over.notify_waiters();
                 return;
             }
         }
