@@ -1,8 +1,7 @@
 //! The sections of a report, and what stands above them: the headline, and what is known of its noise.
 
-use std::collections::BTreeMap;
-
-use lab::{Claim, CommitId, Experiment, Lab, Seconds};
+use lab::noise::Run;
+use lab::{Claim, Experiment, Lab, Seconds};
 
 use super::{
     Diffs, View, asked, constants,
@@ -206,22 +205,19 @@ fn claim(best: &Experiment) -> String {
 
 /// What repeats say of the noise, and no more.
 fn noise(view: &View<'_>) -> Line {
-    let Some(last) = view.own.last() else { return Vec::new() };
-    let epoch = view.standing.best.map_or(&last.record.epoch, |best| &best.record.epoch);
-    let mut values: BTreeMap<&CommitId, Vec<f64>> = BTreeMap::new();
-    for experiment in view.own.iter().filter(|e| e.record.epoch == *epoch) {
-        let runs = experiment.record.runs.iter().filter_map(|run| run.value).filter(|v| v.is_finite());
-        values.entry(&experiment.record.candidate).or_default().extend(runs);
+    let values = lab::noise::repeats(view.own);
+    if values.is_empty() {
+        return Vec::new();
     }
-    let repeated: Vec<&Vec<f64>> = values.values().filter(|values| values.len() > 1).collect();
-    let apart = |values: &Vec<f64>| {
-        let most = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        most - values.iter().copied().fold(f64::INFINITY, f64::min)
+    let repeated: Vec<&Vec<Run>> = values.values().filter(|runs| runs.len() > 1).collect();
+    let apart = |runs: &Vec<Run>| {
+        let values = || runs.iter().map(|run| run.value);
+        values().fold(f64::NEG_INFINITY, f64::max) - values().fold(f64::INFINITY, f64::min)
     };
-    let Some(widest) = repeated.iter().map(|values| apart(values)).reduce(f64::max) else {
+    let Some(widest) = repeated.iter().map(|runs| apart(runs)).reduce(f64::max) else {
         return vec![text("One run each; the noise was not measured.")];
     };
-    let runs: usize = repeated.iter().map(|values| values.len()).sum();
+    let runs: usize = repeated.iter().map(|runs| runs.len()).sum();
     vec![
         text("Of the noise this is known: the same code, run again, gave values up to "),
         figure("noise.apart", fixed(widest, view.decimals)),
