@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from faulty import Faults
 from labs import TRAIN, Lab
 from models import CANARY, Refusal, model
 from places import until
@@ -96,6 +97,43 @@ def test_costs_that_are_spent_and_a_wrong_key(make_lab: Callable[..., Lab]) -> N
             lab.overnight("loop", "stop")
             lab.overnight("loop", "wait", code=None)
         assert [each["alert"] for each in told] == ["budget", "paused", "paused"]
+
+
+def test_a_full_disk_is_told_once_and_over_when_there_is_room(make_lab: Callable[..., Lab]) -> None:
+    with webhook() as (address, told):
+        lab = make_lab(alert=address)
+        faults = Faults(lab)
+        lab.hold()
+        full = faults.strike("ENOSPC", path=lab.root / ".git")
+        lab.overnight("loop", "start", "--experiments", "3", "--seed", "3", env=full)
+        lab.go(0)
+        lab.has_started(1)
+        faults.begin()
+        lab.go()
+        until(lambda: told, "the full disk is told")
+        assert told[0]["alert"] == "trouble" and "the disk is full" in told[0]["text"], told
+        assert "needs you: " in lab.overnight("loop", "status").out
+        faults.end()
+        lab.overnight("loop", "wait")
+        assert len(lab.is_sound(3)) == 3 and not lab.status()["alerts"]
+        assert [each["alert"] for each in told] == ["trouble"]
+
+
+def test_a_program_that_is_broken_meanwhile_is_told_where_it_said_last(make_lab: Callable[..., Lab]) -> None:
+    with webhook() as (address, told):
+        lab = make_lab(alert=address)
+        lab.hold()
+        lab.overnight("loop", "start", "--experiments", "3")
+        lab.go(0)
+        lab.has_started(1)
+        lab.write("program.md", "---\nmetric: [val_bpb\n---\nExplore.\n")
+        lab.go()
+        until(lambda: told, "the program that cannot be read is told")
+        assert told[0]["alert"] == "program" and "program.md" in told[0]["text"], told
+        assert "needs you: " in lab.overnight("loop", "status").out
+        lab.program(alert=address)
+        lab.overnight("loop", "wait")
+        assert len(lab.experiments()) == 3 and [each["alert"] for each in told] == ["program"]
 
 
 def test_an_alert_that_cannot_be_told_costs_nothing(make_lab: Callable[..., Lab]) -> None:

@@ -8,11 +8,14 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+import nbformat
 import pytest
 from jsonschema import Draft7Validator
 
+from browsers import CHROMIUM, jupyterlab, notebook
 from kernels import kernel
 from labs import Lab
+from places import until
 
 CHARTS = [
     ["progress"],
@@ -140,3 +143,26 @@ def test_a_notebook_has_picture_and_chart(night: Lab) -> None:
             [shown] = cell.data
             assert base64.b64decode(shown["image/png"]).startswith(b"\x89PNG"), args
             valid(shown["application/vnd.vegalite.v5+json"])
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium (Debian: apt install chromium)")
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_every_chart_is_drawn(night: Lab, dark: bool) -> None:
+    """By Vega, large enough to be read, and with nothing to complain of; pictures are left for people to look at."""
+    cells = [nbformat.v4.new_code_cell("%plot " + " ".join(args)) for args in CHARTS]
+    metadata = {"kernelspec": {"name": "overnight", "display_name": "Overnight (Rust)", "language": "rust"}}
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=metadata), night.root / "charts.ipynb")
+    theme = "dark" if dark else "light"
+    with jupyterlab(night, dark=dark) as address, notebook(address, "charts.ipynb", height=1100, dark=dark) as page:
+        said: list[str] = []
+        page.page.on("console", lambda message: said.append(message.text) if "vega" in message.text.lower() else None)
+        page.run_all()
+        for index, args in enumerate(CHARTS):
+            drawn = page.cell(index).locator(".vega-embed canvas, .vega-embed svg.marks").first
+            drawn.wait_for()
+            box = drawn.bounding_box()
+            assert box and box["width"] > 300 and box["height"] > 150, (args, box)
+            page.picture(index, f"plot-{index}-{args[0]}-{theme}")
+        until(lambda: page.errors().count() == 0, "no chart fails")
+        assert said == []
