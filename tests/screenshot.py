@@ -31,7 +31,7 @@ def main() -> None:
                 page.run_all()
                 until(lambda: lab.status()["experiments"] >= WATCH_FROM, "the loop is in its middle", 3600, 1)
                 until(lambda: lab.status()["slots"][0]["elapsed"] > 12, "the run is in its middle", 120, 0.5)
-                page.show(at["start-text"])
+                page.show(at["wait-text"])
                 page.page.wait_for_timeout(1500)
                 print(page.shot("bundled-live"))
                 page.output(at["rust"]).first.wait_for(timeout=900_000)

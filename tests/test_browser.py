@@ -42,11 +42,11 @@ def test_the_quickstart_in_jupyterlab(lab: Lab) -> None:
         lab.has_started(3)
 
         # The live view, while experiment 3 runs.
-        outputs = page.output(at["start"])
-        live = outputs.nth(1)
-        live.wait_for()
-        until(lambda: "3" in live.inner_text() and "loss" in live.inner_text(), "it is live", pause=0.2)
-        assert "waiting for the loop" in page.cell(at["wait"]).inner_text()
+        live = page.output(at["wait"])
+        live.first.wait_for()
+        until(lambda: live.count() == 1 and "3" in live.inner_text() and "loss" in live.inner_text(), "it is live",
+              pause=0.2)
+        assert "the live view goes on in [2]" in page.cell(at["start"]).inner_text(), "there is one of it"
         page.show(at["start-text"])
         page.page.wait_for_timeout(500)
         page.shot("live")
@@ -54,12 +54,12 @@ def test_the_quickstart_in_jupyterlab(lab: Lab) -> None:
 
         lab.go()
         page.output(at["top"]).first.wait_for(timeout=120_000)
-        assert outputs.count() == 2, "the live view is one output, updated in place"
+        assert live.count() == 1, "the live view is one output, updated in place"
         assert live.inner_text() != middle and "Ended" in live.inner_text()
 
         check_tables(page, at)
         check_chart(page, at)
-        for name in ("start", "experiments", "progress", "diff", "experiment", "metrics", "log",
+        for name in ("wait", "experiments", "progress", "diff", "experiment", "metrics", "log",
                      "sql-experiments", "run"):
             page.show(at[name])
             page.page.wait_for_timeout(300)

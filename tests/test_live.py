@@ -33,7 +33,8 @@ def test_start_returns_and_goes_on_showing(lab: Lab) -> None:
         lab.go(0)
         shown = it.wait_published(
             "update_display_data",
-            lambda content: content["transient"]["display_id"] == display and "baseline" in content["data"]["text/plain"],
+            lambda content: content["transient"]["display_id"] == display
+            and "baseline" in content["data"]["text/plain"] and "Running" in content["data"]["text/plain"],
         )
         assert "Running" in shown["content"]["data"]["text/html"]
         lab.go()

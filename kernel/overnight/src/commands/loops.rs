@@ -163,14 +163,6 @@ pub(crate) async fn watch(session: &Session, sink: &dyn Sink) -> Result<LoopStat
     }
 }
 
-/// Says how a loop has ended that something else has shown.
-pub(crate) async fn outcome(session: &Session, sink: &dyn Sink) -> Result<(), Failure> {
-    let status = Watcher::open(session)?.status().await?;
-    let reason = status.ended.as_deref().unwrap_or("nobody said why");
-    sink.update("live", view::plain(&format!("the loop has ended: {reason}")));
-    ended(&status, session)
-}
-
 /// Shows what is new, and returns the status.
 async fn look(watcher: &mut Watcher, sink: &dyn Sink) -> Result<LoopStatus, Failure> {
     let mut status = watcher.status().await?;

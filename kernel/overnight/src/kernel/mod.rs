@@ -234,19 +234,19 @@ impl Overnight {
     async fn watch(&self, session: Session, sink: Notebook) -> Result<(), Failure> {
         let state = session.ledger()?.state_dir().to_owned();
         sink.update("live", commands::loops::glance(&session).await?);
-        self.watching.join(state, session, sink);
+        self.watching.join(state, session, Arc::new(sink));
         Ok(())
     }
 
-    /// Holds the cell until the loop has ended. Where a cell shows the loop already, one view is enough.
+    /// Holds the cell until the loop has ended. One view of it is enough: this cell's, which goes on where the cell is
+    /// interrupted.
     async fn wait(&self, session: Session, sink: Notebook) -> Result<(), Failure> {
         let state = session.ledger()?.state_dir().to_owned();
-        let Some(cell) = self.watching.cell(&state) else {
-            return commands::run(Command::Loop(LoopCommand::Wait), &session, &sink).await;
-        };
-        sink.update("live", view::plain(&format!("waiting for the loop, which [{cell}] shows")));
-        self.watching.ended(&state).await;
-        commands::loops::outcome(&session, &sink).await
+        let sink = Arc::new(sink);
+        let held = self.watching.hold(state, session.clone(), Arc::clone(&sink));
+        let done = commands::run(Command::Loop(LoopCommand::Wait), &session, &*sink).await;
+        held.finish();
+        done
     }
 
     fn lab(&self, path: Option<PathBuf>, sink: &Notebook) -> Result<(), Failure> {

@@ -1,10 +1,9 @@
 //! The live views of a kernel: one task for each lab, however many cells show it.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::Notify;
 use view::Bundle;
 
 use super::notebook::Notebook;
@@ -20,29 +19,19 @@ const VIEWS: usize = 4;
 pub(super) struct Watching(Mutex<HashMap<PathBuf, Views>>);
 
 impl Watching {
-    /// The cell that shows a lab's loop now, if one does.
-    pub(super) fn cell(&self, state: &Path) -> Option<u32> {
-        self.views(state)?.shown().all.last().map(Notebook::cell)
-    }
-
-    /// Waits until the views of a lab are in their last state.
-    pub(super) async fn ended(&self, state: &Path) {
-        let Some(views) = self.views(state) else { return };
-        loop {
-            let over = views.over.notified();
-            if !views.shown().watched {
-                return;
-            }
-            over.await;
+    /// Leaves a lab to `view`, which somebody else keeps up to date while what this gives is held: other views say where it
+    /// is. Unless it is [finished](Held::finish), `view` is one of them afterwards.
+    pub(super) fn hold(&self, state: PathBuf, session: Session, view: Arc<Notebook>) -> Held<'_> {
+        let labs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let others = labs.get(&state).map(|views| std::mem::take(&mut views.shown().all));
+        for other in others.into_iter().flatten() {
+            other.update("live", view::plain(&format!("the live view goes on in [{}]", view.cell())));
         }
-    }
-
-    fn views(&self, state: &Path) -> Option<Views> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(state).cloned()
+        Held { watching: self, view: Some((state, session, view)) }
     }
 
     /// Keeps what `view` shows up to date until the loop ends.
-    pub(super) fn join(&self, state: PathBuf, session: Session, view: Notebook) {
+    pub(super) fn join(&self, state: PathBuf, session: Session, view: Arc<Notebook>) {
         let mut labs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let views = labs.entry(state).or_default().clone();
         let alone = {
@@ -60,17 +49,34 @@ impl Watching {
     }
 }
 
+/// A view that is kept up to date by whoever holds this.
+pub(super) struct Held<'a> {
+    watching: &'a Watching,
+    view: Option<(PathBuf, Session, Arc<Notebook>)>,
+}
+
+impl Held<'_> {
+    /// It is in its last state.
+    pub(super) fn finish(mut self) {
+        self.view = None;
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        if let Some((state, session, view)) = self.view.take() {
+            self.watching.join(state, session, view);
+        }
+    }
+}
+
 /// What shows one lab.
 #[derive(Clone, Default)]
-struct Views {
-    shown: Arc<Mutex<Shown>>,
-    /// Told when nothing keeps them up to date any more.
-    over: Arc<Notify>,
-}
+struct Views(Arc<Mutex<Shown>>);
 
 #[derive(Default)]
 struct Shown {
-    all: Vec<Notebook>,
+    all: Vec<Arc<Notebook>>,
     /// How many there have been.
     joined: u64,
     /// Whether a task keeps them up to date.
@@ -79,7 +85,7 @@ struct Shown {
 
 impl Views {
     fn shown(&self) -> MutexGuard<'_, Shown> {
-        self.shown.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn watch(self, session: Session) {
@@ -93,7 +99,6 @@ impl Views {
             if shown.joined == joined {
                 shown.all.clear();
                 shown.watched = false;
-                self.over.notify_waiters();
                 return;
             }
         }
