@@ -91,9 +91,9 @@ def test_what_an_agent_is_doing_is_seen(make_lab) -> None:
             send(method="session/update", params={"sessionId": "s", "update": call})
             while not os.path.exists(os.environ["TOLD"] + ".go"):
                 time.sleep(0.01)
-            with open("train.py", "a") as file:
-                file.write("# read\\n")
-            return "HYPOTHESIS: a comment"
+            text = open("train.py").read()
+            open("train.py", "w").write(text.replace("LR = 0.04", "LR = 0.03"))
+            return "HYPOTHESIS: a lower rate"
     """)
     lab.overnight("loop", "start", "--agent", script, "--experiments", "2", env=env(lab))
     doing = "is at `Read train.py`"
@@ -101,7 +101,7 @@ def test_what_an_agent_is_doing_is_seen(make_lab) -> None:
     assert doing in lab.overnight("loop", "status").out
     (lab.place.path / "told.go").touch()
     lab.overnight("loop", "wait")
-    assert [e["hypothesis"] for e in lab.is_sound(2)] == ["baseline", "a comment"]
+    assert [e["hypothesis"] for e in lab.is_sound(2)] == ["baseline", "a lower rate"]
 
 
 def test_an_agent_mends_its_own_mistake(make_lab) -> None:
