@@ -5,7 +5,7 @@
 /// Kept, better.
 pub(super) const GREEN: &str = "#009e73";
 /// Words about what was kept.
-pub(super) const GREEN_INK: &str = "#008060";
+pub(super) const GREEN_INK: &str = "#008a68";
 /// A baseline, the first of several curves.
 pub(super) const BLUE: &str = "#0072b2";
 /// A crash, a timeout.

@@ -78,7 +78,7 @@ pub fn compare(
     let head = chart.head_height() as u32 + 30;
     upper.size = (760, (560_u32.saturating_sub(head)) * 3 / 5);
     let mut lower =
-        Chart::new(String::new(), Axis::new("step"), Axis::new(format!("{} minus {}", b.label, a.label)));
+        Chart::new(String::new(), upper.x.clone(), Axis::new(format!("{} minus {}", b.label, a.label)));
     lower.size = (760, 560_u32.saturating_sub(head) - upper.size.1);
     upper.x.label = String::new();
     let ends = apart.first().and_then(|p| p.first()).zip(apart.last().and_then(|p| p.last()));

@@ -1,6 +1,6 @@
 //! Curves: a metric over steps, for one run or several.
 
-use super::{Axis, Chart, Layer, Line, colour, sample};
+use super::{Axis, AxisScale, Chart, Layer, Line, colour, sample};
 use crate::{
     number::{count, fixed},
     style,
@@ -15,6 +15,9 @@ pub(super) const POINTS: usize = 1000;
 pub fn curves(series: Vec<(String, Vec<(f64, f64)>)>, x: &str, y: &str) -> Chart {
     let (x, y) = (one_line(x), one_line(y));
     let all = series.len();
+    // Steps are whole numbers; time is not.
+    let whole = series.iter().flat_map(|(_, points)| points).all(|(x, _)| x.fract() == 0.0);
+    let scale = if whole { AxisScale::Whole } else { AxisScale::Linear };
     let (mut sampled, mut broken) = (None, Vec::new());
     let lines: Vec<Line> = series
         .into_iter()
@@ -52,7 +55,7 @@ pub fn curves(series: Vec<(String, Vec<(f64, f64)>)>, x: &str, y: &str) -> Chart
     if more > 0 {
         said.push(format!("nor are {more} others somewhere"));
     }
-    let mut chart = Chart::new(format!("{y} over {x}"), Axis::new(x), Axis::new(y));
+    let mut chart = Chart::new(format!("{y} over {x}"), Axis::new(x).scaled(scale), Axis::new(y));
     chart.subtitle = said.join(" · ");
     chart.layers = lines.into_iter().map(Layer::Line).collect();
     chart.size = (760, 420);
