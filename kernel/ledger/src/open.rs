@@ -64,6 +64,16 @@ impl Ledger {
         Ok(Self { repo, root, state, mark: None, writer, cache })
     }
 
+    /// Lets go of packs that are no more, and keeps what was read: git's library holds a pack that was once open, and with
+    /// it its room on the disk, as long as the repository is open.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open); it can be used as before then.
+    pub fn reopen(&mut self) -> Result<(), LedgerError> {
+        self.repo = open_readable(self.repo.path())?;
+        Ok(())
+    }
+
     /// Has every program that it runs know the variable `name`, so that they can be found and ended.
     #[must_use]
     pub fn marked(mut self, name: &str, value: &str) -> Self {

@@ -317,7 +317,7 @@ mod tests {
     #[test]
     fn whoever_has_the_repository_open_goes_on() {
         let lab = Lab::new();
-        let (ledger, reader, tag) = (lab.ledger(), lab.ledger(), Tag::default());
+        let (ledger, mut reader, tag) = (lab.ledger(), lab.ledger(), Tag::default());
         let mut seen = 0;
         for number in 0..3 * LOOSE as u64 {
             append(&ledger, &tried(&ledger, number));
@@ -330,5 +330,13 @@ mod tests {
         for experiment in reader.experiments(&tag).unwrap() {
             assert_eq!(reader.log(&tag, experiment.record.id).unwrap(), b"step 1\n");
         }
+
+        drop(ledger);
+        reader.reopen().unwrap();
+        let maps = fs::read_to_string("/proc/self/maps").unwrap();
+        let packs = lab.root().join(".git/objects/pack").display().to_string();
+        let held = maps.lines().filter(|line| line.contains(&packs) && line.ends_with("(deleted)"));
+        assert_eq!(held.collect::<Vec<_>>(), Vec::<&str>::new(), "packs that are no more take no room");
+        assert_eq!(reader.experiments(&tag).unwrap().len(), 3 * LOOSE);
     }
 }

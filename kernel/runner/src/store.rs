@@ -8,9 +8,9 @@ use git2::{MergeFileInput, MergeFileOptions};
 use lab::{CommitId, Entry, Epoch, Lab, Metrics, Record, Said, Tag};
 use ledger::{Edit, Ledger, LedgerError};
 
-use crate::RunnerError;
 use crate::proposers::ReadFile;
 use crate::standing::Standings;
+use crate::{RunnerError, memory};
 
 pub use crate::standing::Standing;
 
@@ -148,12 +148,19 @@ impl Store {
     /// Packs what the ledger has written where that has become much, in the background: nobody waits for it.
     pub fn pack(&self, tag: &Tag) {
         let (root, mark, tag) = (self.root.clone(), self.mark.clone(), tag.clone());
+        let handles = [Arc::clone(&self.ledger), Arc::clone(&self.trees)];
         tokio::task::spawn_blocking(move || {
             match open(&root, mark.as_deref()).and_then(|ledger| ledger.pack(&tag)) {
-                Ok(0) => {}
+                Ok(0) => return,
                 Ok(objects) => tracing::debug!(objects, "packed"),
                 Err(error) => tracing::warn!(%error, "the ledger's objects could not be packed"),
             }
+            for handle in handles {
+                if let Err(error) = handle.lock().unwrap_or_else(PoisonError::into_inner).reopen() {
+                    tracing::debug!(%error, "old packs are still held");
+                }
+            }
+            memory::give_back();
         });
     }
 

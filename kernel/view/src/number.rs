@@ -5,10 +5,10 @@ use lab::Seconds;
 /// How many decimals show the differences between `values`: 4 for metrics around 1 that differ by thousandths.
 pub(crate) fn decimals(values: impl IntoIterator<Item = f64>) -> usize {
     let mut values: Vec<f64> = values.into_iter().filter(|value| value.is_finite()).collect();
-    values.sort_by(f64::total_cmp);
+    values.sort_unstable_by(f64::total_cmp);
     let mut gaps: Vec<f64> =
         values.windows(2).map(|pair| pair[1] - pair[0]).filter(|gap| *gap > 0.0).collect();
-    gaps.sort_by(f64::total_cmp);
+    gaps.sort_unstable_by(f64::total_cmp);
     let Some(largest) = values.iter().map(|value| value.abs()).max_by(f64::total_cmp) else { return 4 };
     // Five significant digits of the largest value, or enough for a typical difference.
     let before = if largest >= 1.0 { largest.log10().floor() as i32 + 1 } else { 0 };

@@ -1,6 +1,6 @@
 //! How experiments stand to each other: the baseline of each epoch, the best, what was kept.
 
-use std::collections::HashMap;
+use std::{cell::OnceCell, collections::HashMap};
 
 use lab::{CommitId, Epoch, Experiment, Status};
 
@@ -19,8 +19,10 @@ const OUTCOMES: [(Status, &str); 6] = [
 /// Baselines, the best and counts of a list of experiments in the order of their numbers.
 pub(crate) struct Standing<'a> {
     baselines: HashMap<&'a Epoch, f64>,
-    /// The value of each candidate, by its commit and epoch.
-    values: HashMap<(&'a CommitId, &'a Epoch), f64>,
+    /// In the order of their numbers.
+    all: &'a [Experiment],
+    /// The value of each candidate, by its commit and epoch, once one was asked for.
+    values: OnceCell<HashMap<(&'a CommitId, &'a Epoch), f64>>,
     /// What is compared with the best: the epoch of the last baseline.
     current: Option<&'a Epoch>,
     /// The best of what was kept in the current epoch: that of the last baseline.
@@ -33,10 +35,14 @@ impl<'a> Standing<'a> {
         for (experiment, value) in valued(experiments).filter(|(experiment, _)| experiment.record.baseline) {
             baselines.entry(&experiment.record.epoch).or_insert(value);
         }
-        let values =
-            valued(experiments).map(|(e, value)| ((&e.record.candidate, &e.record.epoch), value)).collect();
         let current = lab::experiment::current(experiments).map(|experiment| &experiment.record.epoch);
-        Self { baselines, values, current, best: lab::experiment::best(experiments) }
+        Self {
+            baselines,
+            all: experiments,
+            values: OnceCell::new(),
+            current,
+            best: lab::experiment::best(experiments),
+        }
     }
 
     /// Whether the experiment's value can be compared with the best.
@@ -48,7 +54,11 @@ impl<'a> Standing<'a> {
     /// not known.
     pub(crate) fn to_parent(&self, experiment: &Experiment) -> Option<f64> {
         let record = &experiment.record;
-        let parent = record.parent.as_ref().and_then(|parent| self.values.get(&(parent, &record.epoch)));
+        let value = |parent| {
+            let of = |(e, value): (&'a Experiment, f64)| ((&e.record.candidate, &e.record.epoch), value);
+            self.values.get_or_init(|| valued(self.all).map(of).collect()).get(&(parent, &record.epoch))
+        };
+        let parent = record.parent.as_ref().and_then(value);
         let delta = parent.and_then(|parent| Some(record.value? - parent)).or(record.delta);
         delta.filter(|delta| delta.is_finite() && !record.baseline)
     }

@@ -74,7 +74,6 @@ impl Engine {
         self.prune();
         if trial.number.is_multiple_of(PACK) {
             self.store.pack(&trial.tag);
-            crate::memory::give_back();
         }
         self.climb(trial, &standing).await?;
         self.hook(Hook::After, &draft.lab()?, &trial.tag, record).await

@@ -7,7 +7,15 @@ use crate::standing::Standing;
 
 /// What the options choose from `all`, in their order; how many rows are shown at once does not matter here.
 pub fn choose<'a>(all: &'a [Experiment], options: &Options) -> Vec<&'a Experiment> {
-    let standing = Standing::of(all);
+    choose_by(&Standing::of(all), all, options)
+}
+
+/// The same, where it is known how they stand to each other.
+pub(super) fn choose_by<'a>(
+    standing: &Standing<'_>,
+    all: &'a [Experiment],
+    options: &Options,
+) -> Vec<&'a Experiment> {
     let has = |text: &str, part: &str| text.to_lowercase().contains(&part.to_lowercase());
     let mut rows: Vec<&Experiment> = all
         .iter()
@@ -29,7 +37,7 @@ pub fn choose<'a>(all: &'a [Experiment], options: &Options) -> Vec<&'a Experimen
     let key = |e: &Experiment| -> Option<f64> {
         let key = match options.sort {
             Sort::Number => return None,
-            Sort::Value => e.record.value.filter(|_| counts(e, &standing, options)).map(|value| sign * value),
+            Sort::Value => e.record.value.filter(|_| counts(e, standing, options)).map(|value| sign * value),
             Sort::Delta => standing.to_parent(e).map(|delta| sign * delta),
             Sort::Seconds => Some(-e.record.seconds.0),
             Sort::Cost => Some(-e.record.cost.usd).filter(|cost| *cost < 0.0),
