@@ -8,7 +8,9 @@ from pathlib import Path
 import nbformat
 import pexpect
 import pytest
+from playwright.sync_api import sync_playwright
 
+from browsers import CHROMIUM, CONTRASTS, FLAGS, PICTURES
 from labs import Lab
 from places import PATIENCE
 
@@ -43,6 +45,32 @@ def test_nbconvert_executes_and_renders(lab: Lab, env: dict[str, str]) -> None:
     page = (lab.root / "night.html").read_text()
     assert "<table" in page and "data:image/png;base64," in page and "it has done its 2 experiments" in page
     lab.is_sound(2)
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium (Debian: apt install chromium)")
+def test_a_page_of_nbconvert_can_be_read_in_both_themes(lab: Lab, env: dict[str, str]) -> None:
+    """Charts are their pictures there, tables and the live view what they are in JupyterLab."""
+    source = notebook(lab, "%loop start --experiments 6 --seed 1", "%loop wait", "%experiments", "%experiment best",
+                      "%diff 0 best", "%plot progress", "%plot parameters", "%morning")
+    convert = [sys.executable, "-m", "nbconvert", source.name]
+    lab.place.command([*convert, "--execute", "--inplace"], lab.root, env=env)
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        for theme in ("light", "dark"):
+            lab.place.command([*convert, "--to", "html", "--theme", theme, "--output", theme], lab.root, env=env)
+            page = browser.new_page(viewport={"width": 1280, "height": 900})
+            page.route("http*://**", lambda route: route.abort())
+            page.goto((lab.root / f"{theme}.html").as_uri())
+            assert page.locator("img").evaluate_all("all => all.length > 2 && all.every(one => one.naturalWidth > 100)")
+            outputs = page.locator(".jp-Cell-outputArea")
+            assert outputs.count() == 8
+            for index in range(8):
+                # Code in colours on a tinted ground is near 3.4 to 1, as in JupyterLab.
+                assert outputs.nth(index).evaluate(CONTRASTS, 3.4) == [], f"output {index} in the {theme} theme"
+            page.screenshot(path=PICTURES / f"nbconvert-{theme}.png", full_page=True)
+        browser.close()
 
 
 def test_nbconvert_stops_at_an_error_and_says_which(lab: Lab, env: dict[str, str]) -> None:
