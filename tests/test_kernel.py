@@ -302,5 +302,6 @@ def test_nbclient_runs_a_notebook(lab: Lab) -> None:
     assert all(outputs), "a cell has no output"
     # The view of `%loop wait` is one output that was updated in place, and its last state is saved.
     assert len([o for o in outputs[1] if o["output_type"] == "display_data"]) == 1
+    assert "the live view goes on in [2]" in str(outputs[0]), outputs[0]
     assert "it has done its 3 experiments" in str(outputs[1]), outputs[1]
     nbformat.validate(notebook)

@@ -31,6 +31,15 @@ impl Notebook {
         self.io.execution_count()
     }
 
+    /// Shows `bundle` in place of what `other` shows under a name. This cell says so: clients without a page hear nothing of
+    /// a cell that has ended.
+    pub(crate) fn replace(&self, other: &Self, name: &str, bundle: Bundle) {
+        let displays = other.displays.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((id, _)) = displays.get(name) {
+            self.io.update_display(id, other.mime(bundle));
+        }
+    }
+
     /// What the client is asked to do when the cell has ended.
     pub(crate) fn payloads(self) -> Vec<Payload> {
         let proposed = self.proposed.into_inner().unwrap_or_else(PoisonError::into_inner);

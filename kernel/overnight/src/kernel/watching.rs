@@ -25,7 +25,7 @@ impl Watching {
         let labs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let others = labs.get(&state).map(|views| std::mem::take(&mut views.shown().all));
         for other in others.into_iter().flatten() {
-            other.update("live", view::plain(&format!("the live view goes on in [{}]", view.cell())));
+            view.replace(&other, "live", view::plain(&format!("the live view goes on in [{}]", view.cell())));
         }
         Held { watching: self, view: Some((state, session, view)) }
     }
