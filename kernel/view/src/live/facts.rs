@@ -21,6 +21,8 @@ use crate::{
 const JUDGEMENTS: usize = 5;
 /// How many candidates that wait are shown.
 const QUEUED: usize = 3;
+/// By how many of the last experiments the pace is told.
+const PACE: usize = 12;
 /// Columns of a line of blocks.
 const SPARK: usize = 30;
 
@@ -224,7 +226,7 @@ fn night(live: &Live) -> Vec<(&'static str, Option<f64>, String)> {
     let done = status.experiments;
     if let Some(planned) = status.planned {
         let left = planned.saturating_sub(done) as f64;
-        let each = elapsed.filter(|_| done > 0).map(|elapsed| elapsed / done as f64);
+        let each = pace(live).or_else(|| elapsed.filter(|_| done > 0).map(|elapsed| elapsed / done as f64));
         let eta = each.filter(|_| left > 0.0).map(|each| each * left);
         // What the deadline cuts off is told there.
         let eta = eta.filter(|eta| status.deadline.is_none_or(|deadline| *eta <= until(deadline)));
@@ -251,6 +253,21 @@ fn night(live: &Live) -> Vec<(&'static str, Option<f64>, String)> {
         ));
     }
     rows
+}
+
+/// Seconds from the end of one experiment of this loop to that of the next, at the median of the latest: a first build
+/// that takes long is none of them.
+fn pace(live: &Live) -> Option<f64> {
+    let since = live.status.since?;
+    let ends = live.experiments.iter().rev().map(|experiment| experiment.record.ended());
+    let ends: Vec<f64> = ends.take_while(|end| *end >= since).take(PACE).map(seconds).collect();
+    let mut gaps: Vec<f64> = ends.windows(2).map(|pair| (pair[0] - pair[1]).abs()).collect();
+    gaps.sort_unstable_by(f64::total_cmp);
+    gaps.get(gaps.len() / 2).copied()
+}
+
+fn seconds(time: Timestamp) -> f64 {
+    time.as_duration().as_secs_f64()
 }
 
 /// What a GPU tells while a run is on.

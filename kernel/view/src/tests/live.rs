@@ -110,7 +110,7 @@ fn a_running_night() {
     let bundle = crate::live(&view(&status, &experiments, &metric, &drawn));
     assert_snapshot!(bundle.text(), @r"
     ● Running · tag main · search · since 22:10 · 2026-11-20 23:40:20 UTC
-    experiments  ████████▌·····················  17 of 60 · about 3h 48m left
+    experiments  ████████▌·····················  17 of 60 · about 3h 43m left
     time         █████▋························  1h 30m of 8h 00m · ends Sat 21 Nov 06:10
     val_bpb 1.023000 → 1.021311 (−0.2%, experiment 13)
     3 kept of 16 tried (19%) · $1.25, 124,000 tokens
