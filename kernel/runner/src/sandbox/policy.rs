@@ -106,8 +106,8 @@ impl Policy {
     }
 
     /// The paths that together are everything readable: Landlock can only allow, so that beside each hidden path the
-    /// other entries of every folder above it are named, and such a folder cannot be listed. `list` gives the entries of a folder that are no links: what a
-    /// link leads to is readable, or not, where it is.
+    /// other entries of every folder above it are named, and such a folder cannot be listed. `list` gives the entries of a
+    /// folder that are no links: what a link leads to is readable, or not, where it is.
     pub fn readable(&self, list: &dyn Fn(&Path) -> Vec<OsString>) -> Vec<PathBuf> {
         let mut found = Vec::new();
         self.visit(Path::new("/"), self.reads(Path::new("/")), list, &mut found);

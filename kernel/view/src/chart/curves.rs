@@ -15,9 +15,7 @@ pub(super) const POINTS: usize = 1000;
 pub fn curves(series: Vec<(String, Vec<(f64, f64)>)>, x: &str, y: &str) -> Chart {
     let (x, y) = (one_line(x), one_line(y));
     let all = series.len();
-    // Steps are whole numbers; time is not.
-    let whole = series.iter().flat_map(|(_, points)| points).all(|(x, _)| x.fract() == 0.0);
-    let scale = if whole { AxisScale::Whole } else { AxisScale::Linear };
+    let scale = AxisScale::even(series.iter().flat_map(|(_, points)| points).map(|(x, _)| *x));
     let (mut sampled, mut broken) = (None, Vec::new());
     let lines: Vec<Line> = series
         .into_iter()

@@ -129,15 +129,10 @@ impl Drawing {
         };
         let title = one_line(&self.title);
         let title = if title.is_empty() { format!("{y} over {x}") } else { title };
-        let whole = if self.counts() { AxisScale::Whole } else { AxisScale::Linear };
-        let mut chart = Chart::new(title, Axis::new(x).scaled(whole), Axis::new(y));
+        let points = self.layers.iter().flat_map(|part| &part.series).flat_map(|one| &one.points);
+        let scale = AxisScale::even(points.map(|(x, _)| *x));
+        let mut chart = Chart::new(title, Axis::new(x).scaled(scale), Axis::new(y));
         (chart.subtitle, chart.layers, chart.size) = (subtitle, layers, (760, 420));
         chart
-    }
-
-    /// Whether the horizontal axis has whole numbers only: steps, experiments.
-    fn counts(&self) -> bool {
-        let mut series = self.layers.iter().flat_map(|part| &part.series);
-        series.all(|one| one.points.iter().all(|(x, _)| x.fract() == 0.0))
     }
 }

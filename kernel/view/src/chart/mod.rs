@@ -97,6 +97,13 @@ pub enum AxisScale {
     Category(Vec<String>),
 }
 
+impl AxisScale {
+    /// An even one for these places: steps and experiments are whole numbers, time is not.
+    fn even(places: impl IntoIterator<Item = f64>) -> Self {
+        if places.into_iter().all(|place| place.fract() == 0.0) { Self::Whole } else { Self::Linear }
+    }
+}
+
 impl Axis {
     /// An even one.
     pub fn new(label: impl Into<String>) -> Self {
