@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import nbformat
 from jupyter_client.blocking import BlockingKernelClient
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import KernelManager
@@ -20,6 +21,12 @@ from labs import Lab
 from places import PATIENCE
 
 Message = dict[str, Any]
+METADATA = {"kernelspec": {"name": "overnight", "display_name": "Overnight (Rust)", "language": "rust"}}
+
+
+def book(*cells: str) -> nbformat.NotebookNode:
+    """A notebook of code cells for our kernel."""
+    return nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells], metadata=METADATA)
 
 
 def valid(message: Message) -> Message:

@@ -11,6 +11,7 @@ import nbformat
 import pytest
 
 from browsers import CHROMIUM, Notebook, jupyterlab, notebook
+from kernels import book
 from labs import Lab
 from places import ROOT, until
 
@@ -89,12 +90,7 @@ def check_chart(page: Notebook, at: dict[str, int]) -> None:
 def test_a_reload_finds_the_loop_again(lab: Lab) -> None:
     """A page that is closed and opened again loses its outputs, and `%loop watch` shows the loop as it is."""
     lab.hold()
-    cells = [nbformat.v4.new_code_cell(code) for code in ("%loop start --experiments 6", "%loop watch")]
-    book = nbformat.v4.new_notebook(
-        cells=cells,
-        metadata={"kernelspec": {"name": "overnight", "display_name": "Overnight (Rust)", "language": "rust"}},
-    )
-    nbformat.write(book, Path(lab.root) / "watch.ipynb")
+    nbformat.write(book("%loop start --experiments 6", "%loop watch"), Path(lab.root) / "watch.ipynb")
     with jupyterlab(lab) as address:
         with notebook(address, "watch.ipynb") as page:
             page.run_all()

@@ -13,7 +13,7 @@ import pytest
 from jsonschema import Draft7Validator
 
 from browsers import CHROMIUM, jupyterlab, notebook
-from kernels import kernel
+from kernels import book, kernel
 from labs import Lab
 from places import until
 
@@ -150,9 +150,7 @@ def test_a_notebook_has_picture_and_chart(night: Lab) -> None:
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_every_chart_is_drawn(night: Lab, dark: bool) -> None:
     """By Vega, large enough to be read, and with nothing to complain of; pictures are left for people to look at."""
-    cells = [nbformat.v4.new_code_cell("%plot " + " ".join(args)) for args in CHARTS]
-    metadata = {"kernelspec": {"name": "overnight", "display_name": "Overnight (Rust)", "language": "rust"}}
-    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=metadata), night.root / "charts.ipynb")
+    nbformat.write(book(*("%plot " + " ".join(args) for args in CHARTS)), night.root / "charts.ipynb")
     theme = "dark" if dark else "light"
     with jupyterlab(night, dark=dark) as address, notebook(address, "charts.ipynb", height=1100, dark=dark) as page:
         said: list[str] = []

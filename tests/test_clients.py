@@ -11,10 +11,10 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from browsers import CHROMIUM, CONTRASTS, FLAGS, PICTURES
+from kernels import book
 from labs import Lab
 from places import PATIENCE
 
-METADATA = {"kernelspec": {"name": "overnight", "display_name": "Overnight (Rust)", "language": "rust"}}
 
 
 @pytest.fixture
@@ -27,10 +27,10 @@ def env(lab: Lab) -> dict[str, str]:
 
 def notebook(lab: Lab, *cells: str) -> Path:
     """A notebook in the lab; the first cell is tagged as papermill's parameters."""
-    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells], metadata=METADATA)
-    book.cells[0].metadata["tags"] = ["parameters"]
+    night = book(*cells)
+    night.cells[0].metadata["tags"] = ["parameters"]
     path = lab.root / "night.ipynb"
-    nbformat.write(book, path)
+    nbformat.write(night, path)
     return path
 
 

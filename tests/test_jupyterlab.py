@@ -11,6 +11,7 @@ import nbformat
 import pytest
 
 from browsers import CHROMIUM, Notebook, jupyterlab, notebook
+from kernels import book
 from labs import Lab
 from places import until
 
@@ -18,13 +19,11 @@ pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium (Debian: apt install chromium)"),
 ]
-METADATA = {"kernelspec": {"name": "overnight", "display_name": "Overnight (Rust)", "language": "rust"}}
 
 
 def write(lab: Lab, name: str, *cells: str) -> str:
     """Writes a notebook into the lab."""
-    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells], metadata=METADATA)
-    nbformat.write(book, lab.root / name)
+    nbformat.write(book(*cells), lab.root / name)
     return name
 
 

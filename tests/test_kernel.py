@@ -11,7 +11,7 @@ from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 
-from kernels import Kernel, kernel
+from kernels import Kernel, book, kernel
 from labs import Lab
 from places import until
 
@@ -288,11 +288,7 @@ def test_a_restart_forgets_variables_and_keeps_the_loop(lab: Lab) -> None:
 def test_nbclient_runs_a_notebook(lab: Lab) -> None:
     prefix = lab.place.path / "prefix"
     lab.overnight("install", "--prefix", str(prefix))
-    cells = ["%loop start --experiments 3 --seed 1", "%loop wait", "%experiments", "%plot progress"]
-    notebook = nbformat.v4.new_notebook(
-        cells=[nbformat.v4.new_code_cell(code) for code in cells],
-        metadata={"kernelspec": {"name": "overnight", "display_name": "Overnight (Rust)", "language": "rust"}},
-    )
+    notebook = book("%loop start --experiments 3 --seed 1", "%loop wait", "%experiments", "%plot progress")
     specs = KernelSpecManager(kernel_dirs=[str(prefix / "share/jupyter/kernels")], ensure_native_kernel=False)
     manager = AsyncKernelManager(kernel_name="overnight", kernel_spec_manager=specs)
     manager.connection_file = str(lab.place.path / "run/nbclient.json")

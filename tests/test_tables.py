@@ -12,11 +12,10 @@ import nbformat
 import pytest
 
 from browsers import CHROMIUM, jupyterlab, notebook
-from kernels import kernel
+from kernels import book, kernel
 from labs import TRAIN, Lab
 from places import until
 
-METADATA = {"kernelspec": {"name": "overnight", "display_name": "Overnight (Rust)", "language": "rust"}}
 # What the WCAG asks of small text; colours of code on its tinted ground are near it in both themes.
 READABLE = 4.5
 CODE = 3.4
@@ -96,8 +95,7 @@ def test_everything_can_be_read(lab: Lab, dark: bool) -> None:
     night(lab)
     lab.hold()
     cells = ("%loop start --experiments 3 --slots 2 --seed 1", "%experiments", "%experiment 1", "%diff 0 1", "%plan")
-    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells], metadata=METADATA)
-    nbformat.write(book, lab.root / "look.ipynb")
+    nbformat.write(book(*cells), lab.root / "look.ipynb")
     theme = "dark" if dark else "light"
     with jupyterlab(lab, dark=dark) as address, notebook(address, "look.ipynb", height=1100, dark=dark) as page:
         page.run_all()
