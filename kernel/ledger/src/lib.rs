@@ -52,6 +52,7 @@ mod import;
 mod keep;
 mod kept;
 mod known;
+mod locks;
 mod merge;
 mod message;
 mod metrics_file;

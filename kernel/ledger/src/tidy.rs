@@ -6,7 +6,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use crate::Ledger;
+use crate::{Ledger, locks};
 
 /// A lock of a ref and a half written object live for milliseconds: what is older is nobody's any more.
 const BRIEF: Duration = Duration::from_secs(5);
@@ -37,10 +37,11 @@ impl Ledger {
         for entry in fs::read_dir(common.join("worktrees")).into_iter().flatten().flatten() {
             let folder = entry.path();
             let of = fs::read_to_string(folder.join("gitdir")).unwrap_or_default();
-            for lock in ["index.lock", "HEAD.lock"].map(|name| folder.join(name)) {
-                if Path::new(of.trim_end()).starts_with(worktrees) && older(&lock, BRIEF) {
-                    left.push(lock);
-                }
+            if Path::new(of.trim_end()).starts_with(worktrees) {
+                let locks = locks::of_worktree(common, &folder).into_iter();
+                left.extend(
+                    locks.filter(|lock| older(lock, BRIEF) && !left.contains(lock)).collect::<Vec<_>>(),
+                );
             }
         }
         for folder in ["", "cache", "reports"].map(|folder| self.state_dir().join(folder)) {
@@ -104,6 +105,8 @@ mod tests {
             file("overnight/cache/.tmpAbC", 700),
             file("overnight/reports/.tmpAbC", 700),
             file("worktrees/tree/index.lock", 60),
+            file("worktrees/tree/AUTO_MERGE.lock", 60),
+            file("packed-refs.lock", 60),
         ];
         fs::write(git.join("worktrees/tree/gitdir"), "/cache/lab/slots/0/tree/.git\n").unwrap();
         let stays = [

@@ -11,7 +11,7 @@ use std::{
 
 use lab::CommitId;
 
-use crate::{Ledger, LedgerError, error::on_file, git::Git};
+use crate::{Ledger, LedgerError, error::on_file, git::Git, locks};
 
 impl Ledger {
     /// Makes `path` a worktree at `commit`, or brings the one that is there to `commit`, whatever
@@ -27,7 +27,7 @@ impl Ledger {
         let commit = self.commit(commit)?.id().to_string();
         let path = &self.not_the_checkout(path)?;
         if let Some(git_dir) = self.worktree_git_dir(path) {
-            match reset(&self.git_in(path), &git_dir, &commit, preserve) {
+            match reset(&self.git_in(path), self.repo.commondir(), &git_dir, &commit, preserve) {
                 Ok(()) => return Ok(()),
                 Err(e @ LedgerError::NoGit(_)) => return Err(e),
                 Err(e) => tracing::warn!(path = %path.display(), reason = %e, "making the worktree anew"),
@@ -89,16 +89,23 @@ impl Ledger {
     /// `git worktree prune` would.
     fn forget(&self, path: &Path) -> Result<(), LedgerError> {
         let entries: Vec<_> = self.registered(path).collect();
-        entries.iter().try_for_each(|entry| remove_all(entry).map_err(|e| on_file(e, entry)))
+        entries.iter().try_for_each(|entry| {
+            locks::remove(self.repo.commondir(), entry);
+            remove_all(entry).map_err(|e| on_file(e, entry))
+        })
     }
 }
 
 /// Brings a worktree to a commit and removes what is untracked.
-fn reset(git: &Git, git_dir: &Path, commit: &str, preserve: &[String]) -> Result<(), LedgerError> {
+fn reset(
+    git: &Git,
+    common: &Path,
+    git_dir: &Path,
+    commit: &str,
+    preserve: &[String],
+) -> Result<(), LedgerError> {
     // Left by a process that was killed: nobody else uses this worktree.
-    for lock in ["index.lock", "HEAD.lock"] {
-        let _ = fs::remove_file(git_dir.join(lock));
-    }
+    locks::remove(common, git_dir);
     git.run(["checkout", "--quiet", "--detach", "--force", commit, "--"])?;
     let mut clean = ["clean", "--quiet", "-ffdx"].map(str::to_owned).to_vec();
     for kept in preserve {
@@ -247,7 +254,8 @@ mod tests {
         let head = ledger.head().unwrap();
         let path = lab.beside("slot");
         let entry = lab.root().join(".git/worktrees/slot");
-        let breakages: [(&str, &dyn Fn()); 9] = [
+        let packed = lab.root().join(".git/packed-refs.lock");
+        let breakages: [(&str, &dyn Fn()); 10] = [
             ("never there", &|| ()),
             ("deleted", &|| fs::remove_dir_all(&path).unwrap()),
             ("locked and deleted", &|| {
@@ -259,6 +267,10 @@ mod tests {
             ("half made", &|| fs::remove_file(entry.join("HEAD")).unwrap()),
             ("an index cut short", &|| fs::write(entry.join("index"), "DIRC").unwrap()),
             ("killed in the middle", &|| fs::write(entry.join("index.lock"), "").unwrap()),
+            ("killed while it deleted a ref", &|| {
+                fs::write(entry.join("AUTO_MERGE.lock"), "").unwrap();
+                fs::write(&packed, "").unwrap();
+            }),
             ("a file", &|| {
                 fs::remove_dir_all(&path).unwrap();
                 fs::write(&path, "x").unwrap();
@@ -269,6 +281,7 @@ mod tests {
             ledger.worktree(&path, &head, &[]).unwrap_or_else(|e| panic!("{what}: {e}"));
             assert_at(&path, &head);
             assert_eq!(lab.git("worktree list").lines().count(), 2, "{what}");
+            assert!(!packed.exists(), "{what}");
         }
     }
 
