@@ -170,7 +170,13 @@ impl View<'_> {
         let mut words = json!({"grid": upright});
         match axis.scale {
             AxisScale::Log => scale = json!({"type": "log", "nice": false}),
-            AxisScale::Time(_) => scale = json!({"nice": false}),
+            AxisScale::Time(_) => {
+                scale = json!({"nice": false});
+                // By itself Vega writes 12 hours, and `:07` and `.900` where ticks are near each other.
+                words["format"] = json!({
+                    "milliseconds": "%H:%M:%S.%L", "seconds": "%H:%M:%S", "minutes": "%H:%M", "hours": "%H:%M",
+                });
+            }
             _ => {}
         }
         match (axis.domain, axis.names()) {
