@@ -2,21 +2,27 @@
 
 use std::collections::HashMap;
 
-use lab::{Entry, Event, ExperimentId};
+use lab::{Entry, Event, ExperimentId, Peers};
 use polars::prelude::{DataFrame, PolarsResult};
 use serde_json::Value;
 
 use crate::columns::{text, time, whole};
 
 /// `at, author, event, experiment, text, detail, id, peer`, in the order of time: `text` is what people wrote or are
-/// told, `detail` all fields of the event as JSON, `peer` the clone whose experiment it is about, where it is another.
+/// told, `detail` all fields of the event as JSON, `peer` the clone whose experiment it is about, or else that wrote it,
+/// where it is another.
 pub(crate) fn frame(
     entries: &[&Entry],
     names: &HashMap<ExperimentId, (u64, Option<String>)>,
+    peers: &Peers,
 ) -> PolarsResult<DataFrame> {
     let ids: Vec<String> = entries.iter().map(|entry| entry.id.to_string()).collect();
     let details: Vec<String> = entries.iter().map(|entry| detail(&entry.event)).collect();
     let name = |entry: &Entry| entry.event.experiment().and_then(|id| names.get(&id));
+    let peer = |entry: &&Entry| match name(entry) {
+        Some((_, peer)) => peer.as_deref(),
+        None => entry.writer.as_deref().and_then(|writer| peers.name(writer)),
+    };
     let columns = vec![
         time("at", entries.iter().map(|entry| entry.at))?,
         text("author", entries.iter().map(|entry| Some(entry.author.as_str()))),
@@ -25,7 +31,7 @@ pub(crate) fn frame(
         text("text", entries.iter().map(|entry| words(&entry.event))),
         text("detail", details.iter().map(|detail| Some(detail.as_str()))),
         text("id", ids.iter().map(|id| Some(id.as_str()))),
-        text("peer", entries.iter().map(|entry| name(entry).and_then(|(_, peer)| peer.as_deref()))),
+        text("peer", entries.iter().map(peer)),
     ];
     DataFrame::new(entries.len(), columns)
 }

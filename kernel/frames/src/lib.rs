@@ -237,7 +237,7 @@ impl Frames {
         let mut entries: Vec<&Entry> =
             lasting.iter().chain(journal).filter(|entry| seen.insert(entry.id)).collect();
         entries.sort_by_key(|entry| (entry.at, entry.id));
-        events::frame(&entries, &names).map_err(making("events"))
+        events::frame(&entries, &names, &peers).map_err(making("events"))
     }
 
     /// The table `metrics`: one row for each step that was reported, by the runs in progress up to this moment.

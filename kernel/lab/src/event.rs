@@ -25,6 +25,9 @@ pub struct Entry {
     pub author: String,
     /// The line of research.
     pub tag: Tag,
+    /// The clone that wrote it, in what was read from a ledger: the folder that it lies in says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub writer: Option<String>,
     /// What happened.
     #[serde(flatten)]
     pub event: Event,
@@ -410,6 +413,7 @@ mod tests {
             at,
             author: "Ada".to_owned(),
             tag: Tag::default(),
+            writer: None,
             event,
         }
     }

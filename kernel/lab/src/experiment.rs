@@ -109,7 +109,7 @@ mod tests {
     fn entry(event: Event) -> Entry {
         let at = "2026-03-06T08:00:00Z".parse().unwrap();
         let id = EventId(Uuid::from_u128(9));
-        Entry { schema: SCHEMA, id, at, author: "Ada".to_owned(), tag: Tag::default(), event }
+        Entry { schema: SCHEMA, id, at, author: "Ada".to_owned(), tag: Tag::default(), writer: None, event }
     }
 
     #[test]

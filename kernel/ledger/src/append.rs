@@ -245,7 +245,8 @@ mod tests {
         let second = ledger.append_event(&event).unwrap();
         assert_eq!(lab.ledger().append_event(&event).unwrap(), second);
         assert_eq!(ledger.experiments(&Tag::default()).unwrap().len(), 1);
-        assert_eq!(ledger.events(&Tag::default()).unwrap(), [event]);
+        let read = Entry { writer: Some(ledger.writer().unwrap()), ..event };
+        assert_eq!(ledger.events(&Tag::default()).unwrap(), [read]);
     }
 
     #[test]

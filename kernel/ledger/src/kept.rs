@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::{Ledger, known::Cached, walk::Walk};
 
 /// How this version writes the file. Another one reads events that this one passes over, and makes its own.
-const BY: &str = concat!("1 ", env!("CARGO_PKG_VERSION"));
+const BY: &str = concat!("2 ", env!("CARGO_PKG_VERSION"));
 /// So few records and events are read from git as soon as from a file.
 const FEW: usize = 256;
 /// The file is made again when its ledger has grown by one part in so many.

@@ -131,6 +131,7 @@ pub(crate) fn entry(event: Event, second: i64) -> Entry {
         at: Timestamp::from_second(second).unwrap(),
         author: "Ada".to_owned(),
         tag: Tag::default(),
+        writer: None,
         event,
     }
 }

@@ -103,8 +103,11 @@ impl Walk {
             let record = serde_json::from_slice(repo.find_blob(blob)?.content()).map_err(malformed)?;
             self.records.push((record, folder));
         } else if path.starts_with("events/") {
-            match serde_json::from_slice(repo.find_blob(blob)?.content()) {
-                Ok(event) => self.events.push(event),
+            match serde_json::from_slice::<Entry>(repo.find_blob(blob)?.content()) {
+                Ok(event) => {
+                    let writer = path.split('/').nth(1).map(str::to_owned);
+                    self.events.push(Entry { writer, ..event });
+                }
                 // A kind of event that only a newer version knows.
                 Err(e) if e.is_data() => tracing::warn!(path, reason = %e, "passing over an event"),
                 Err(e) => return Err(malformed(e)),

@@ -28,7 +28,8 @@ fn record(ledger: &Ledger, writer: &str, number: u64) -> Record {
 
 fn said(second: i64, event: Event) -> Entry {
     let at = jiff::Timestamp::from_second(1_790_000_000 + second).unwrap();
-    Entry { schema: 1, id: EventId(Uuid::now_v7()), at, author: "Ada".to_owned(), tag: Tag::default(), event }
+    let id = EventId(Uuid::now_v7());
+    Entry { schema: 1, id, at, author: "Ada".to_owned(), tag: Tag::default(), writer: None, event }
 }
 
 fn noted(experiment: ExperimentId) -> Event {

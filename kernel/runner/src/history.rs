@@ -355,6 +355,7 @@ mod tests {
             at: Timestamp::UNIX_EPOCH,
             author: "overnight".to_owned(),
             tag: Tag::default(),
+            writer: None,
             event,
         }
     }

@@ -26,6 +26,7 @@ pub fn entry(author: &str, tag: &Tag, event: Event) -> Entry {
         at: Timestamp::now(),
         author: author.to_owned(),
         tag: tag.clone(),
+        writer: None,
         event,
     }
 }
@@ -276,6 +277,7 @@ mod tests {
             at: jiff::Timestamp::UNIX_EPOCH,
             author: "ada".to_owned(),
             tag: Tag::default(),
+            writer: None,
             event: Event::Steered { text: text.to_owned(), cell: None },
         }
     }

@@ -77,6 +77,7 @@ impl Lab {
             at: start() + SignedDuration::from_secs(seconds),
             author: "overnight".to_owned(),
             tag: self.tag.clone(),
+            writer: None,
             event,
         };
         Self::line(&self.ledger().state_dir().join("events.jsonl"), &serde_json::to_string(&entry).unwrap());

@@ -125,7 +125,10 @@ impl New {
         let ledger = shelf.ledger();
         let Some(before) = before else {
             let events = ledger.known(&shelf.tag)?.events;
-            let begun = events.iter().rfind(|entry| matches!(entry.event, Event::LoopStarted { .. }));
+            let writer = ledger.writer()?;
+            let begun = events.iter().rfind(|entry| {
+                matches!(entry.event, Event::LoopStarted { .. }) && entry.writer.as_ref() == Some(&writer)
+            });
             return Ok(Self { since: begun.map(|entry| entry.at), came: None });
         };
         let since = Some(before.at);

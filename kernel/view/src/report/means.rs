@@ -68,8 +68,12 @@ pub(super) fn spent(view: &View<'_>) -> Vec<Block> {
 /// When loops ran, and why each ended.
 fn loops(view: &View<'_>) -> Vec<Block> {
     let mut found = Vec::new();
+    let mut elsewhere = 0;
     for entry in &view.source.events {
+        let own = entry.writer.as_ref().is_none_or(|writer| *writer == view.source.writer);
         match &entry.event {
+            Event::LoopStarted { .. } if !own => elsewhere += 1,
+            Event::LoopEnded { .. } if !own => {}
             Event::LoopStarted { proposer, slots, seed, .. } => {
                 found.push((entry.at, proposer, *slots, *seed, None));
             }
@@ -81,11 +85,17 @@ fn loops(view: &View<'_>) -> Vec<Block> {
             _ => {}
         }
     }
+    let mut blocks = Vec::new();
+    if elsewhere > 0 {
+        let loops = count(elsewhere, "loop", "loops");
+        blocks.push(Block::Note(vec![text(format!("The reports of other clones tell of {loops} more."))]));
+    }
     if found.is_empty() {
-        return vec![Block::Words(vec![text("No loop is in the ledger: all of this was run by hand.")])];
+        let none = "No loop of this clone is in the ledger: all of this was run by hand.";
+        blocks.push(Block::Words(vec![text(none)]));
+        return blocks;
     }
     let all = found.len();
-    let mut blocks = Vec::new();
     if all > LOOPS {
         found.drain(..all - LOOPS);
         blocks.push(Block::Note(vec![text(format!("The last {LOOPS} of {}.", count(all, "loop", "loops")))]));

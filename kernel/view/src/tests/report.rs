@@ -23,6 +23,7 @@ fn said(minutes: i64, author: &str, event: Event) -> Arc<Entry> {
         at: epoch_start() + SignedDuration::from_mins(minutes),
         author: author.to_owned(),
         tag: Tag::default(),
+        writer: None,
         event,
     })
 }
@@ -122,6 +123,20 @@ pub(super) fn read(report: &Report, text: &str) -> Reading {
 fn words(source: Source) -> String {
     let text = written(source);
     text.split("<!-- overnight-report").next().unwrap().trim_end().to_owned()
+}
+
+#[test]
+fn loops_of_other_clones_are_theirs_to_tell() {
+    let theirs =
+        |entry: Arc<Entry>| Arc::new(Entry { writer: Some("0ther".to_owned()), ..Entry::clone(&entry) });
+    let mut source = source(Form::Markdown, ledger(3));
+    let ended = Event::LoopEnded { reason: "the other one is over".to_owned(), failed: false };
+    source.events.push(theirs(said(70, "overnight", ended)));
+    source.events.push(theirs(Arc::clone(&source.events[0])));
+    source.events.sort_by_key(|entry| entry.at);
+    let text = words(source);
+    assert!(text.contains("its time is over") && !text.contains("the other one is over"), "{text}");
+    assert!(text.contains("The reports of other clones tell of 1 loop more"), "{text}");
 }
 
 #[test]

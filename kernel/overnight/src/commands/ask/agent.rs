@@ -13,7 +13,7 @@ pub(super) const SET_UP: &str = "`--agent anthropic:MODEL` (its key in ANTHROPIC
      `openai:MODEL@http://localhost:8000/v1` (a server of your own) names one, OVERNIGHT_AGENT one for good; `ask --local` \
      answers without";
 
-/// The name of the model: the one asked for, else that of the environment, else that of the last loop which had one.
+/// The name of the model: the one asked for, else that of the environment, else that of this clone's last loop which had one.
 pub(super) fn choose(
     asked: Option<&str>,
     variables: &Variables,
@@ -31,8 +31,9 @@ pub(super) fn choose(
         }
         .map_err(|failure| failure.code(ExitCode::Usage));
     }
+    let writer = ledger.writer()?;
     let proposers = ledger.events(tag)?.into_iter().rev().filter_map(|entry| match entry.event {
-        Event::LoopStarted { proposer, .. } => Some(proposer),
+        Event::LoopStarted { proposer, .. } if entry.writer.as_ref() == Some(&writer) => Some(proposer),
         _ => None,
     });
     let last = proposers.into_iter().find_map(|text| model_of(&text));
