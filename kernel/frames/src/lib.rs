@@ -96,6 +96,8 @@ pub struct Frames {
     named: Option<PathBuf>,
     /// Further tables that were lent, by name.
     lent: HashMap<String, DataFrame>,
+    /// Curves of recorded experiments, which never change.
+    losses: HashMap<ExperimentId, Arc<[f64]>>,
 }
 
 /// What was made of one tag's ledger, each with the commit that it was made from.
@@ -115,6 +117,10 @@ struct Table {
     kept: usize,
 }
 
+/// So many curves are kept, of at most so many points each.
+const CURVES: usize = 256;
+const SHORT: usize = 4096;
+
 impl Frames {
     /// The tables of a ledger. `cache` is the lab's cache folder, whose `runs/<run>/metrics.jsonl` the runs in
     /// progress write; journal and Arrow files are in the ledger's own state folder.
@@ -129,6 +135,7 @@ impl Frames {
             tags: HashMap::new(),
             named: None,
             lent: HashMap::new(),
+            losses: HashMap::new(),
         }
     }
 
@@ -153,6 +160,27 @@ impl Frames {
     /// The ledger that is read.
     pub fn ledger(&self) -> &Ledger {
         &self.ledger
+    }
+
+    /// Reads on by a handle on this lab that has just been opened, and keeps what was read; see [`Ledger::renew`].
+    pub fn renew(&mut self, fresh: Ledger) {
+        self.ledger.renew(fresh);
+    }
+
+    /// The curve of a recorded experiment that says most of it, its values alone; cheap where it was asked for before.
+    pub fn losses(&mut self, tag: &Tag, id: ExperimentId, number: u64) -> Result<Arc<[f64]>, FramesError> {
+        if let Some(known) = self.losses.get(&id) {
+            return Ok(Arc::clone(known));
+        }
+        let (_, points) = curve(&recorded(&self.ledger, tag, id, number)?, None)?;
+        let losses: Arc<[f64]> = points.into_iter().map(|(_, value)| value).collect();
+        if losses.len() <= SHORT {
+            if self.losses.len() >= CURVES {
+                self.losses.clear();
+            }
+            self.losses.insert(id, Arc::clone(&losses));
+        }
+        Ok(losses)
     }
 
     /// Every experiment in the ledger as it is now, in the ledger's order; cheap where nothing has changed.

@@ -74,6 +74,11 @@ impl Ledger {
         Ok(())
     }
 
+    /// The same with the repository of a handle on this lab that has just been opened.
+    pub fn renew(&mut self, fresh: Self) {
+        self.repo = fresh.repo;
+    }
+
     /// Has every program that it runs know the variable `name`, so that they can be found and ended.
     #[must_use]
     pub fn marked(mut self, name: &str, value: &str) -> Self {

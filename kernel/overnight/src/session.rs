@@ -117,8 +117,9 @@ impl Session {
         let paths = self.paths(&ledger)?;
         let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = tables.get(&state)
-            && let Ok(known) = Arc::clone(known).try_lock_owned()
+            && let Ok(mut known) = Arc::clone(known).try_lock_owned()
         {
+            known.renew(ledger);
             return Ok(known);
         }
         let frames = Frames::new(ledger, paths.cache).with_named(self.frames.as_deref());

@@ -95,7 +95,7 @@ pub(super) fn metric_of(
 }
 
 pub(super) fn experiments(args: &ExperimentsArgs, session: &Session, sink: &dyn Sink) -> Result<(), Failure> {
-    let shelf = Shelf::open(session, &args.tag)?;
+    let mut shelf = Shelf::open(session, &args.tag)?;
     let metric = shelf.metric(session)?;
     let mut options = view::Options::new(metric.clone());
     options.statuses.clone_from(&args.status);
@@ -119,11 +119,12 @@ pub(super) fn experiments(args: &ExperimentsArgs, session: &Session, sink: &dyn 
         Sort::Newest => view::Sort::Newest,
     };
     if !session.json {
-        for experiment in view::shown(&shelf.experiments, &options) {
+        let experiments = Arc::clone(&shelf.experiments);
+        for experiment in view::shown(&experiments, &options) {
+            let record = &experiment.record;
             // One spoilt file must not take the table away.
-            let points = shelf.curve(experiment, None).map(|(_, points)| points).unwrap_or_default();
-            let loss = points.into_iter().map(|(_, value)| value).collect();
-            options.losses.insert(experiment.record.id, loss);
+            let losses = shelf.tables.losses(&shelf.tag, record.id, record.number).unwrap_or_default();
+            options.losses.insert(record.id, losses.to_vec());
         }
     }
     let shown = view::experiments(&shelf.experiments, &options);
