@@ -171,6 +171,28 @@ def test_a_models_summary_is_marked_and_checked_by_nobody(night: Lab) -> None:
     assert "no model is set up" in night.overnight("report", "a.html", "--summary", code=None).err or it
 
 
+def test_where_a_model_is_set_up_a_report_has_its_summary_by_itself(night: Lab) -> None:
+    name = "anthropic:claude-opus-5"
+    night.overnight("report", "none.html")
+    with model(["It went well.", "It went well again."]) as it:
+        night.place.env |= it.env() | {"OVERNIGHT_AGENT": name}
+        said = night.overnight("report", "with.html").out
+        assert f"{name} writes its summary" in said and len(it.asked) == 1
+        night.overnight("report", "without.html", "--no-summary")
+        assert len(it.asked) == 1
+        # The night of another has its own, which the runner does not wait for.
+        night.night("--experiments", "1", "--seed", "2")
+        told = json.loads(night.overnight("--json", "loop", "status").out)["report"]
+        until(lambda: "It went well again" in Path(told).read_text(), "the report has a summary")
+    written = {name: (night.root / name).read_text() for name in ("none.html", "with.html", "without.html")}
+    assert [file for file, text in written.items() if "It went well" in text] == ["with.html"]
+    # Nobody listens there any more.
+    said = night.overnight("report", "late.html").out
+    assert "It has no summary" in said and "val_bpb" in (night.root / "late.html").read_text()
+    for file in ("with.html", "late.html"):
+        assert {each["verdict"] for each in check(night, file).values()} == {"matched"}
+
+
 @pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
 def test_the_page_stands_alone_in_light_and_dark_and_on_paper(night: Lab) -> None:
     night.overnight("report", "night.html")

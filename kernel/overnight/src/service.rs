@@ -61,9 +61,10 @@ pub(crate) fn host(session: Session, tag: Option<Tag>) -> Host {
 }
 
 /// `overnight report`, as the runner calls it.
-fn reporter(root: &Path, tag: &Tag) -> Vec<OsString> {
-    let words = ["--json", "report", "--tag", tag.as_str()].map(OsString::from);
-    [OsString::from("--lab"), root.into()].into_iter().chain(words).collect()
+fn reporter(root: &Path, tag: &Tag, summary: bool) -> Vec<OsString> {
+    let words =
+        ["--json", "report", "--tag", tag.as_str()].into_iter().chain((!summary).then_some("--no-summary"));
+    [OsString::from("--lab"), root.into()].into_iter().chain(words.map(OsString::from)).collect()
 }
 
 /// Runs what is asked of it in this process, which belongs to no terminal and no kernel.

@@ -23,8 +23,8 @@ pub struct Host {
 }
 
 /// The arguments with which this program writes the report of a loop that has ended, from what the ledger of the lab at
-/// a root says of a line of research. It prints JSON whose `file` is where that is.
-pub type Reporter = fn(root: &Path, tag: &Tag) -> Vec<OsString>;
+/// a root says of a line of research, with a model's summary or without. It prints JSON whose `file` is where that is.
+pub type Reporter = fn(root: &Path, tag: &Tag, summary: bool) -> Vec<OsString>;
 
 impl From<Variables> for Host {
     /// A host without look-ups or prices of its own.

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use jiff::tz::{Offset, TimeZone};
 use lab::{CommitId, Experiment, Lab, Tag};
 use ledger::{Ledger, LedgerError};
+use models::Client;
 use serde_json::json;
 use view::report::{Form, Other, Reading, Report, Setting, Source, Unreadable, Verdict, Written};
 
@@ -19,6 +20,8 @@ use crate::sink::Sink;
 
 /// Of so many of the latest experiments the constants are compared.
 const LATEST: usize = 1_000;
+/// Fewer experiments than these tell themselves: no model is paid for them unless it is asked for.
+const WORTH_A_SUMMARY: usize = 5;
 
 /// What a report is to be made of.
 struct Asked {
@@ -41,16 +44,46 @@ pub(super) async fn run(args: &ReportArgs, session: &Session, sink: &dyn Sink) -
         return tokio::task::block_in_place(|| check(&session.folder.join(file), session, sink));
     }
     let (mut report, tag, path) = tokio::task::block_in_place(|| begun(args, session))?;
-    if args.summary {
-        let (by, words) = ask::summary(args.agent.as_deref(), &report.words(), &tag, session).await?;
-        report = report.with_summary(&by, &words);
-    }
-    let written = report.write(picture_name(&path, args.no_picture).as_deref());
-    save(&path, &written)?;
+    let picture = picture_name(&path, args.no_picture);
+    // It is there before a model is asked: what becomes of the answer is no matter of its.
+    save(&path, &report.write(picture.as_deref()))?;
     let shown = format!("{}\nThe report is in {}", report.title(), path.display());
     let json = json!({"schema": lab::SCHEMA, "file": path, "title": report.title()});
     sink.show(view::plain(&shown).with(view::bundle::JSON, json));
-    Ok(())
+    let Some((by, model)) = summarizer(args, &report, &tag, session)? else { return Ok(()) };
+    sink.line(&format!("{by} writes its summary …"));
+    match ask::summary(&model, &report.words()).await {
+        Ok(words) => {
+            report = report.with_summary(&by, &words);
+            save(&path, &report.write(picture.as_deref()))
+        }
+        Err(failure) if insists(args) => Err(failure),
+        Err(failure) => {
+            sink.line(&format!("It has no summary: {failure}"));
+            Ok(())
+        }
+    }
+}
+
+/// Whether a report without a model's summary is a failure.
+fn insists(args: &ReportArgs) -> bool {
+    args.summary || args.agent.is_some()
+}
+
+/// The model that is to write the summary, and its name, where there is to be one.
+fn summarizer(
+    args: &ReportArgs,
+    report: &Report,
+    tag: &Tag,
+    session: &Session,
+) -> Result<Option<(String, Client)>, Failure> {
+    if args.no_summary || !insists(args) && report.experiments() < WORTH_A_SUMMARY {
+        return Ok(None);
+    }
+    match ask::summarizer(args.agent.as_deref(), tag, session) {
+        Err(_) if !insists(args) => Ok(None),
+        found => found.map(Some),
+    }
 }
 
 /// The report as the ledger gives it, its line of research, and where it is to be written.

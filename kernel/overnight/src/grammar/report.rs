@@ -17,14 +17,18 @@ pub(crate) struct ReportArgs {
     /// Leave the picture out of Markdown, rather than beside it.
     #[arg(long)]
     pub(crate) no_picture: bool,
-    /// Have a model write a summary above the rest, marked as such.
-    #[arg(long)]
+    /// Have a model write a summary above the rest, marked as such, and fail where none can. Without this it is there
+    /// where a model is set up, and the report tells of five experiments or more.
+    #[arg(long, conflicts_with = "no_summary")]
     pub(crate) summary: bool,
+    /// Ask no model for a summary.
+    #[arg(long)]
+    pub(crate) no_summary: bool,
     /// The model that writes it, as `ask` takes it.
-    #[arg(long, requires = "summary")]
+    #[arg(long, conflicts_with = "no_summary")]
     pub(crate) agent: Option<String>,
     /// Work out every figure of a report again, from the ledger's commit that it was made from.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["file", "to", "no_picture", "summary", "tag"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["file", "to", "no_picture", "summary", "no_summary", "agent", "tag"])]
     pub(crate) check: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) tag: TagArgs,

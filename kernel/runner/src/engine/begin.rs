@@ -8,6 +8,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use lab::{AtBudget, CommitId, Event, EventId, Lab, Seconds, Tag};
 use serde::{Deserialize, Serialize};
+use tokio::io::AsyncReadExt;
 use tokio::sync::oneshot;
 
 use super::draft::read_program;
@@ -44,6 +45,20 @@ struct Plan {
 #[derive(Deserialize)]
 struct Written {
     file: PathBuf,
+}
+
+/// Where the process says that its report is; what it prints where it says nothing.
+async fn report_of(mut child: tokio::process::Child) -> Result<PathBuf, String> {
+    let mut said = Vec::new();
+    if let Some(mut stdout) = child.stdout.take() {
+        while stdout.read_buf(&mut said).await.is_ok_and(|read| read > 0) {
+            if let Ok(written) = serde_json::from_slice::<Written>(&said) {
+                return Ok(written.file);
+            }
+        }
+    }
+    let ended = child.wait_with_output().await.map_err(|error| error.to_string())?;
+    Err(String::from_utf8_lossy(&ended.stderr).trim().to_owned())
 }
 
 /// How far a loop is that begins or goes on.
@@ -109,7 +124,7 @@ impl Engine {
                 failed: false,
             };
             self.write_lasting(&last.tag, "overnight", event).await?;
-            self.begin_report(&last.tag);
+            self.begin_report(&last.tag, true);
             self.live().interrupted = None;
         }
         self.begin(options).await
@@ -326,7 +341,9 @@ impl Engine {
         if let Err(error) = self.write_lasting(&tag, "overnight", event).await {
             tracing::error!(%error, "the loop's end could not be written");
         }
-        self.write_report(&tag).await;
+        // A limit in dollars holds for its report too.
+        let pays = current.as_ref().is_none_or(|current| current.spent().is_none());
+        self.write_report(&tag, pays).await;
         let counts = current.map(|current| current.counts).unwrap_or_default();
         Ok(Some(super::End {
             reason: reason.to_owned(),
@@ -340,7 +357,7 @@ impl Engine {
     pub(super) async fn end_interrupted(&self, tag: &Tag, reason: String) -> Result<(), RunnerError> {
         let event = Event::LoopEnded { reason: reason.clone(), failed: false };
         self.write_lasting(tag, "overnight", event).await?;
-        self.begin_report(tag);
+        self.begin_report(tag, true);
         let mut live = self.live();
         live.interrupted = None;
         live.end(reason);
@@ -349,8 +366,8 @@ impl Engine {
 
     /// Has the report written of a loop whose end is written down, and waits for it a while. What goes wrong there is no
     /// matter of the loop's.
-    async fn write_report(&self, tag: &Tag) {
-        if let Some(written) = self.begin_report(tag) {
+    async fn write_report(&self, tag: &Tag, summary: bool) {
+        if let Some(written) = self.begin_report(tag, summary) {
             match tokio::time::timeout(REPORT, written).await {
                 Ok(Ok(Some(path))) => self.live().report = Some(path.display().to_string()),
                 Ok(_) => {}
@@ -360,23 +377,25 @@ impl Engine {
         self.live().reporting = false;
     }
 
-    /// Has that report written, by a process of its own: what it takes of memory is not the runner's.
-    fn begin_report(&self, tag: &Tag) -> Option<oneshot::Receiver<Option<PathBuf>>> {
+    /// Has that report written, by a process of its own: what it takes of memory is not the runner's. It says where the
+    /// report is as soon as it is there, and goes on by itself, also without the runner, until it has a summary.
+    fn begin_report(&self, tag: &Tag, summary: bool) -> Option<oneshot::Receiver<Option<PathBuf>>> {
         let mut command = tokio::process::Command::new(&self.paths.program);
         command
-            .args(self.host.reporter?(&self.root, tag))
+            .args(self.host.reporter?(&self.root, tag, summary))
             .current_dir(&self.root)
             .env_clear()
             .envs(&self.host.variables.0)
             .env(MARK, self.paths.mark())
             .stdin(Stdio::null())
-            .kill_on_drop(true);
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         let (tell, written) = oneshot::channel();
         tokio::spawn(async move {
-            let told = command.output().await.map_err(|error| error.to_string()).and_then(|ended| {
-                let file = serde_json::from_slice::<Written>(&ended.stdout).map(|written| written.file);
-                file.map_err(|_| String::from_utf8_lossy(&ended.stderr).trim().to_owned())
-            });
+            let told = match command.spawn() {
+                Ok(child) => report_of(child).await,
+                Err(error) => Err(error.to_string()),
+            };
             if let Err(error) = &told {
                 tracing::warn!(error, "the loop's report could not be written");
             }

@@ -203,6 +203,11 @@ impl Report {
         self
     }
 
+    /// How many experiments it tells of.
+    pub fn experiments(&self) -> usize {
+        self.source.experiments.iter().filter(|e| e.record.writer == self.source.writer).count()
+    }
+
     /// The document. `picture` is what Markdown's picture is called; without a name it has none.
     pub fn write(&self, picture: Option<&str>) -> Written {
         match self.source.form {
