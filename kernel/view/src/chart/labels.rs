@@ -1,6 +1,6 @@
 //! Where labels stand, so that none covers another or leaves the chart.
 
-use super::Label;
+use super::{Beside, Label};
 use crate::text::clip;
 
 /// The area inside the axes, in pixels.
@@ -11,6 +11,9 @@ pub(super) struct Area {
     pub(super) right: f64,
     pub(super) bottom: f64,
 }
+
+/// A straight piece of a line, in pixels.
+pub(super) type Segment = ((f64, f64), (f64, f64));
 
 /// A label that has found its place.
 pub(super) struct Placed<'a> {
@@ -23,36 +26,74 @@ pub(super) struct Placed<'a> {
     pub(super) angle: f64,
     /// Whether its text ends at the anchor rather than beginning there.
     pub(super) ends: bool,
+    /// How much lower than its point it stands, in pixels, where it is level.
+    pub(super) lower: f64,
 }
 
 /// Height of a line of a label, in pixels.
 const HEIGHT: f64 = 12.0;
+/// How far the middle of a label's text stays from lines, in pixels.
+const CLEAR: f64 = 6.5;
 /// Size of the letters, in pixels.
 pub(super) const SIZE: f64 = 10.5;
 
-/// Places the labels one after the other; one that finds no free place is left out.
-pub(super) fn place(
-    labels: &[Label],
-    above: bool,
+/// A way to stand: degrees, whether the text ends at its anchor, whether it may be cut, and where the anchor is, to the
+/// right of the point and below it.
+type Way = (f64, bool, bool, (f64, f64));
+
+/// The ways to stand, the best first.
+fn ways(side: Beside) -> Vec<Way> {
+    // The anchor is where letters stand; their middle is higher.
+    let middle = SIZE * 0.35;
+    let slants = |sign: f64| {
+        // Up and to the right first, then the same cut, then up and to the left, then steeper; mirrored below.
+        let down = sign * -8.0 + if sign > 0.0 { 0.0 } else { SIZE * 0.6 };
+        [
+            (-32.0, false, false),
+            (-32.0, false, true),
+            (32.0, true, false),
+            (-58.0, false, false),
+            (58.0, true, true),
+        ]
+        .map(|(angle, ends, cut)| (angle * sign, ends, cut, (if ends { -3.0 } else { 4.0 }, down)))
+        .to_vec()
+    };
+    match side {
+        Beside::Above => slants(1.0),
+        Beside::Below => slants(-1.0),
+        Beside::Before { falls } => {
+            let after = (AFTER.0, middle + if falls { AFTER.1 } else { -AFTER.1 });
+            let mut ways = vec![
+                (0.0, true, false, (-9.0, middle)),
+                (0.0, false, false, after),
+                (0.0, true, true, (-9.0, middle)),
+                (0.0, false, true, after),
+            ];
+            ways.extend(slants(if falls { 1.0 } else { -1.0 }));
+            ways
+        }
+    }
+}
+
+/// Where a level label begins after its point: so far to the right, and so far from the line.
+const AFTER: (f64, f64) = (9.0, 11.0);
+
+/// Places the labels one after the other; one that finds no free place is left out. Those before the points of a line
+/// stand on none of `lines`.
+pub(super) fn place<'a>(
+    labels: &'a [Label],
+    side: Beside,
     area: Area,
+    lines: &[Segment],
     to_pixels: impl Fn(&Label) -> (f64, f64),
-) -> Vec<Placed<'_>> {
+) -> Vec<Placed<'a>> {
     let mut placed: Vec<(Placed, Vec<(f64, f64)>)> = Vec::new();
-    // Up and to the right first, then the same cut, then up and to the left, then steeper; mirrored below.
-    let tries = [
-        (-32.0, false, false),
-        (-32.0, false, true),
-        (32.0, true, false),
-        (-58.0, false, false),
-        (58.0, true, true),
-    ];
+    let ways = ways(side);
+    let lines = if matches!(side, Beside::Before { .. }) { lines } else { &[] };
     for label in labels {
         let (x, y) = to_pixels(label);
-        let side = if above { 1.0 } else { -1.0 };
-        let best = tries.iter().find_map(|(angle, ends, cut)| {
-            let angle = angle * side;
-            let at =
-                (x + if *ends { -3.0 } else { 4.0 }, y + side * -8.0 + if above { 0.0 } else { SIZE * 0.6 });
+        let best = ways.iter().find_map(|(angle, ends, cut, (right, down))| {
+            let (angle, at) = (*angle, (x + right, y + down));
             let text = if *cut { fitted(&label.text, at.0, angle, *ends, area)? } else { label.text.clone() };
             let line = line(at, width(&text, SIZE), angle, *ends);
             let inside = line.iter().all(|(x, y)| {
@@ -61,8 +102,13 @@ pub(super) fn place(
                     && *y > area.top + HEIGHT / 2.0
                     && *y < area.bottom - 4.0
             });
-            let free = placed.iter().all(|(_, other)| apart(&line, other));
-            (inside && free).then_some((Placed { label, text, at, angle, ends: *ends }, line))
+            // A slanted one begins at its point, and so on its line.
+            let away = &line[line.len().min(if angle == 0.0 { 0 } else { 2 })..];
+            let free = placed.iter().all(|(_, other)| apart(&line, other))
+                && lines.iter().all(|segment| away.iter().all(|point| distance(*point, *segment) > CLEAR));
+            let lower = if angle == 0.0 { down - SIZE * 0.35 } else { 0.0 };
+            let found = Placed { label, text, at, angle, ends: *ends, lower };
+            (inside && free).then_some((found, line))
         });
         placed.extend(best);
     }
@@ -113,6 +159,14 @@ pub(super) fn lines(text: &str, size: f64, room: f64, most: usize) -> Vec<String
     lines.iter().map(|line| cut(line, size, room)).collect()
 }
 
+/// How far a point is from a straight piece.
+fn distance((x, y): (f64, f64), ((x1, y1), (x2, y2)): Segment) -> f64 {
+    let (dx, dy) = (x2 - x1, y2 - y1);
+    let length = dx * dx + dy * dy;
+    let along = if length > 0.0 { (((x - x1) * dx + (y - y1) * dy) / length).clamp(0.0, 1.0) } else { 0.0 };
+    (x - x1 - along * dx).hypot(y - y1 - along * dy)
+}
+
 fn apart(one: &[(f64, f64)], other: &[(f64, f64)]) -> bool {
     one.iter().all(|a| other.iter().all(|b| (a.0 - b.0).hypot(a.1 - b.1) > HEIGHT))
 }
@@ -134,6 +188,35 @@ pub(super) fn width(text: &str, size: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn labels_before_points_stand_on_no_line() {
+        let area = Area { left: 0.0, top: 0.0, right: 400.0, bottom: 200.0 };
+        let label = |x: f64, y: f64| Label { x, y, text: "12 halve the batch".to_owned() };
+        // It falls at 200, and goes on at 100; then it falls again before a label could stand there.
+        let lines =
+            [((0.0, 50.0), (200.0, 50.0)), ((200.0, 50.0), (200.0, 100.0)), ((200.0, 100.0), (230.0, 100.0))];
+        let place = |labels: &[Label]| -> Vec<(f64, bool, bool)> {
+            let placed =
+                place(labels, Beside::Before { falls: true }, area, &lines, |label| (label.x, label.y));
+            placed.iter().map(|placed| (placed.angle, placed.ends, placed.lower > 0.0)).collect()
+        };
+        assert_eq!(place(&[label(200.0, 100.0)]), [(0.0, true, false)], "before it");
+        assert_eq!(
+            place(&[label(20.0, 50.0)]),
+            [(0.0, false, true)],
+            "below it, where there is no room before"
+        );
+        assert_eq!(place(&[label(230.0, 104.0)])[0].1, false, "on no line");
+    }
+
+    #[test]
+    fn distances_are_to_the_nearest_of_a_piece() {
+        let piece = ((0.0, 0.0), (10.0, 0.0));
+        let near = |point, wanted: f64| (distance(point, piece) - wanted).abs() < 1e-9;
+        assert!(near((5.0, 3.0), 3.0) && near((13.0, 4.0), 5.0) && near((-1.0, 0.0), 1.0));
+        assert!((distance((3.0, 4.0), ((0.0, 0.0), (0.0, 0.0))) - 5.0).abs() < 1e-9);
+    }
 
     #[test]
     fn text_stays_in_its_room() {

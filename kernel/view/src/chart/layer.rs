@@ -17,13 +17,28 @@ pub enum Layer {
     Labels {
         /// Their colour, as `#rrggbb`.
         colour: &'static str,
-        /// Whether they stand above their points rather than below.
-        above: bool,
+        /// Where they stand.
+        side: Beside,
         /// The labels, the most important first.
         labels: Vec<Label>,
     },
     /// Vertical lines with a word at the bottom.
     Rules(Vec<Label>),
+}
+
+/// Where the words beside points stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Beside {
+    /// Above them, on a slant.
+    Above,
+    /// Below them, on a slant.
+    Below,
+    /// Level with them and before them: what falls, or rises, to each of its points leaves that free. One for which there
+    /// is no room there stands after its point, on the side that the line does not touch.
+    Before {
+        /// Whether the line falls.
+        falls: bool,
+    },
 }
 
 /// Points of one kind.

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use lab::{CommitId, Experiment, Status};
 
 use super::{
-    Axis, AxisScale, Chart, Label, Layer, Place, Point, Points, Segment, Segments, Shape, colour, sample,
-    summary::rows,
+    Axis, AxisScale, Beside, Chart, Label, Layer, Place, Point, Points, Segment, Segments, Shape, colour,
+    sample, summary::rows,
 };
 use crate::{
     Metric,
@@ -150,7 +150,7 @@ pub fn lineage(experiments: &[Experiment], metric: &Metric) -> Chart {
             &mut (0..nodes.len()).filter(|i| nodes[*i].experiment.record.baseline),
         ),
         points("kept", colour::GREEN, Shape::Circle, 9.0, 1.0, &mut kept.iter().copied()),
-        Layer::Labels { colour: colour::GREEN_INK, above: false, labels: labels(&nodes, &way, &kept) },
+        Layer::Labels { colour: colour::GREEN_INK, side: Beside::Below, labels: labels(&nodes, &way, &kept) },
     ];
     chart.notes = told(&nodes, &way, digits);
     chart

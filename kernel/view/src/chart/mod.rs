@@ -31,7 +31,9 @@ mod vega;
 pub use compare::{Compared, compare};
 pub use curves::{curves, small};
 pub use drawing::{Drawing, Kind, Part, Series};
-pub use layer::{Band, Bar, Bars, Label, Layer, Line, Place, Point, Points, Segment, Segments, Shape, Tips};
+pub use layer::{
+    Band, Bar, Bars, Beside, Label, Layer, Line, Place, Point, Points, Segment, Segments, Shape, Tips,
+};
 pub use lineage::lineage;
 pub use noise::noise;
 pub use parameters::{Constant, Expected, Setting, parameters};

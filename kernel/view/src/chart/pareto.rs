@@ -2,7 +2,9 @@
 
 use lab::{Direction, Status};
 
-use super::{Axis, Chart, Label, Layer, Line, Place, Point, Points, Shape, colour, sample, summary::rows};
+use super::{
+    Axis, Beside, Chart, Label, Layer, Line, Place, Point, Points, Shape, colour, sample, summary::rows,
+};
 use crate::{
     number::{count, short},
     text::{clip, one_line},
@@ -131,7 +133,7 @@ pub fn pareto(candidates: &[Candidate], x: &Side, y: &Side, aside: &[String]) ->
         points("front", colour::GREEN, Shape::Circle, 9.0, 1.0, &front),
         Layer::Labels {
             colour: colour::GREEN_INK,
-            above: y.direction == Direction::Minimize,
+            side: if y.direction == Direction::Minimize { Beside::Above } else { Beside::Below },
             labels: front.iter().map(label).take(ROWS).collect(),
         },
     ];

@@ -3,8 +3,8 @@
 use lab::{Direction, Experiment, Status};
 
 use super::{
-    Axis, AxisScale, Band, Chart, Label, Layer, Line, Place, Point, Points, Shape, Tips, colour, noise,
-    sample,
+    Axis, AxisScale, Band, Beside, Chart, Label, Layer, Line, Place, Point, Points, Shape, Tips, colour,
+    noise, sample,
 };
 use crate::{
     Metric,
@@ -56,7 +56,7 @@ pub fn progress(experiments: &[Experiment], metric: &Metric) -> Chart {
     layers.insert(behind, Layer::Line(best));
     layers.push(Layer::Labels {
         colour: colour::GREEN_INK,
-        above: metric.direction == Direction::Minimize,
+        side: Beside::Before { falls: metric.direction == Direction::Minimize },
         labels: labels(experiments, &standing),
     });
     let title = if experiments.is_empty() {

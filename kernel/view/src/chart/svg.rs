@@ -3,9 +3,9 @@
 use maud::{Markup, html};
 
 use super::{
-    Axis, Band, Bars, Chart, Ground, Label, Layer, Line, Place, Points, Segments, Shape, colour,
+    Axis, Band, Bars, Beside, Chart, Ground, Label, Layer, Line, Place, Points, Segments, Shape, colour,
     domain::{Scale, scales},
-    labels::{self, Area, Placed, width},
+    labels::{self, Area, Placed, Segment, width},
     layer::{BAND, Key, Mark},
     png::legible,
 };
@@ -128,6 +128,8 @@ pub(super) struct Frame {
     y: Scale,
     /// Whether anything has a value: without, ticks would be made up.
     valued: bool,
+    /// The chart's lines, piece by piece.
+    lines: Vec<Segment>,
 }
 
 impl Frame {
@@ -156,7 +158,26 @@ impl Frame {
             bottom: area.bottom.max(area.top + 20.0),
             ..area
         };
-        Self { area, x, y, valued: has_values(chart) }
+        let mut frame = Self { area, x, y, valued: has_values(chart), lines: Vec::new() };
+        frame.lines = chart.layers.iter().flat_map(|layer| frame.segments(layer)).collect();
+        frame
+    }
+
+    /// What is drawn of a line.
+    fn segments(&self, layer: &Layer) -> Vec<Segment> {
+        let Layer::Line(line) = layer else { return Vec::new() };
+        let corners = |piece: &Vec<(f64, f64)>| -> Vec<(f64, f64)> {
+            let mut corners: Vec<(f64, f64)> = Vec::new();
+            for (x, y) in piece.iter().map(|(x, y)| (self.x(*x), self.y(*y))) {
+                corners.extend(corners.last().filter(|_| line.steps).map(|last| (x, last.1)));
+                corners.push((x, y));
+            }
+            corners
+        };
+        let pairs = |corners: Vec<(f64, f64)>| -> Vec<Segment> {
+            corners.windows(2).map(|pair| (pair[0], pair[1])).collect()
+        };
+        line.pieces.iter().map(corners).flat_map(pairs).collect()
     }
 
     fn x(&self, value: f64) -> f64 {
@@ -181,8 +202,8 @@ impl Frame {
         }
     }
 
-    pub(super) fn placed<'a>(&self, labels: &'a [Label], above: bool) -> Vec<Placed<'a>> {
-        labels::place(labels, above, self.area, |label| (self.x(label.x), self.y(label.y)))
+    pub(super) fn placed<'a>(&self, labels: &'a [Label], side: Beside) -> Vec<Placed<'a>> {
+        labels::place(labels, side, self.area, &self.lines, |label| (self.x(label.x), self.y(label.y)))
     }
 }
 
@@ -303,8 +324,8 @@ fn draw(layer: &Layer, frame: &Frame, ink: &Ink, ground: Ground) -> Markup {
         Layer::Bars(bars) => draw_bars(bars, frame),
         Layer::Segments(segments) => draw_segments(segments, frame),
         Layer::Band(band) => draw_band(band, frame),
-        Layer::Labels { colour, above, labels } => {
-            html! { @for placed in frame.placed(labels, *above) { (draw_label(&placed, colour)) } }
+        Layer::Labels { colour, side, labels } => {
+            html! { @for placed in frame.placed(labels, *side) { (draw_label(&placed, colour)) } }
         }
         Layer::Rules(rules) => html! {
             @for rule in rules {

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    Axis, AxisScale, Band, Bars, Chart, Label, Layer, Line, Place, Points, Segments, Shape, Tips,
+    Axis, AxisScale, Band, Bars, Beside, Chart, Label, Layer, Line, Place, Points, Segments, Shape, Tips,
     colour::INK,
     layer::{BAND, Key, Mark},
     svg::Frame,
@@ -83,7 +83,7 @@ impl View<'_> {
             Layer::Bars(bars) => self.bars(bars),
             Layer::Segments(segments) => self.segments(segments),
             Layer::Band(band) => self.band(band),
-            Layer::Labels { colour, above, labels } => self.labels(frame, labels, *above, colour),
+            Layer::Labels { colour, side, labels } => self.labels(frame, labels, *side, colour),
             Layer::Rules(rules) => self.rules(rules),
         }
     }
@@ -374,11 +374,11 @@ impl View<'_> {
         })]
     }
 
-    /// The labels that found a place in the picture, one layer for each angle.
-    fn labels(&self, frame: &Frame, labels: &[Label], above: bool, colour: &str) -> Vec<Value> {
-        let mut groups: Vec<((f64, bool), Vec<Value>)> = Vec::new();
-        for placed in frame.placed(labels, above) {
-            let key = (placed.angle, placed.ends);
+    /// The labels that found a place in the picture, one layer for each way to stand.
+    fn labels(&self, frame: &Frame, labels: &[Label], side: Beside, colour: &str) -> Vec<Value> {
+        let mut groups: Vec<((f64, bool, f64), Vec<Value>)> = Vec::new();
+        for placed in frame.placed(labels, side) {
+            let key = (placed.angle, placed.ends, placed.lower);
             let (x, y) = (Self::at(&self.chart.x, placed.label.x), Self::at(&self.chart.y, placed.label.y));
             let row = json!({"x": x, "y": y, "text": placed.text});
             match groups.iter_mut().find(|(known, _)| *known == key) {
@@ -388,8 +388,8 @@ impl View<'_> {
         }
         groups
             .into_iter()
-            .map(|((angle, ends), rows)| {
-                json!({
+            .map(|((angle, ends, lower), rows)| {
+                let mut layer = json!({
                     "data": {"values": rows},
                     "mark": {
                         "type": "text", "angle": angle.rem_euclid(360.0), "align": if ends { "right" } else { "left" },
@@ -397,7 +397,11 @@ impl View<'_> {
                         "clip": true,
                     },
                     "encoding": {"x": self.x("x"), "y": self.y("y"), "text": {"field": "text", "type": "nominal"}},
-                })
+                });
+                if lower != 0.0 {
+                    layer["mark"]["dy"] = json!(lower);
+                }
+                layer
             })
             .collect()
     }

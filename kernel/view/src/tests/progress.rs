@@ -91,7 +91,9 @@ fn progress_of_ledgers_of_every_size() {
     point 2 crashed or timed out
     point 1 baseline
     point 7 kept
-    text 7
+    text 3
+    text 2
+    text 2
     ");
     assert_snapshot!(told(700), @r"
     699 experiments, 143 kept improvements
@@ -106,6 +108,7 @@ fn progress_of_ledgers_of_every_size() {
     point 143 kept
     text 1
     text 8
+    text 1
     ");
     assert_snapshot!(told(10_000), @r"
     9,999 experiments, 1,702 kept improvements
@@ -118,7 +121,7 @@ fn progress_of_ledgers_of_every_size() {
     point 1 baseline
     point 1702 kept
     text 1
-    text 4
+    text 2
     ");
 }
 
