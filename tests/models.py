@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -59,11 +59,20 @@ def change(old: str, new: str, hypothesis: str = "a change", path: str = "train.
             f"```\n<<<<<<< SEARCH\n{old}\n=======\n{new}\n>>>>>>> REPLACE\n```\n")
 
 
-class Model:
-    """The server. Each request gets the next answer, or what a function makes of it."""
+#: What a report asks a model for begins so.
+REPORT = "You are given the report of a series"
 
-    def __init__(self, answers: list[Answer] | Callable[[str], Answer]) -> None:
+
+class Model:
+    """The server. Each request gets the next answer, or what a function makes of it.
+
+    The summary of a report, which a loop's end asks for, is none of them: it is always `summary`.
+    """
+
+    def __init__(self, answers: list[Answer] | Callable[[str], Answer], summary: str) -> None:
         self.asked: list[dict[str, Any]] = []
+        self.summary = summary
+        self.summarized: list[str] = []
         self.headers: list[dict[str, str]] = []
         self.answers = answers
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
@@ -78,8 +87,12 @@ class Model:
         """Everything that a request told, as one text."""
         return texts(self.asked[index])
 
-    def next(self, request: dict[str, Any]) -> Answer:
+    def next(self, request: dict[str, Any], headers: dict[str, str]) -> Answer:
+        if texts(request).startswith(REPORT):
+            self.summarized.append(texts(request))
+            return self.summary
         self.asked.append(request)
+        self.headers.append(headers)
         if callable(self.answers):
             return self.answers(texts(request))
         return self.answers.pop(0) if self.answers else Refusal(400, "the script is over")
@@ -93,8 +106,7 @@ class Model:
 
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-                model.headers.append(dict(self.headers))
-                answer = model.next(body)
+                answer = model.next(body, dict(self.headers))
                 self.close_connection = True
                 if isinstance(answer, Refusal):
                     told = json.dumps({"error": {"message": answer.message}}).encode()
@@ -186,9 +198,9 @@ def new_id() -> str:
 
 
 @contextmanager
-def model(answers: list[Answer] | Callable[[str], Answer]) -> Iterator[Model]:
+def model(answers: Sequence[Answer] | Callable[[str], Answer] = (), summary: str = "A summary.") -> Iterator[Model]:
     """A model while a test uses it."""
-    it = Model(answers)
+    it = Model(answers if callable(answers) else list(answers), summary)
     thread = threading.Thread(target=it.server.serve_forever, daemon=True)
     thread.start()
     try:

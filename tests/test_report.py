@@ -160,13 +160,14 @@ def test_the_notebook_opens_runs_again_and_is_converted(night: Lab, installed: d
 
 
 def test_a_models_summary_is_marked_and_checked_by_nobody(night: Lab) -> None:
-    with model(["It **went** down to 0.0001 <script>alert(1)</script> @ada."]) as it:
+    with model(summary="It **went** down to 0.0001 <script>alert(1)</script> @ada.") as it:
         night.place.env |= it.env()
         night.overnight("report", "night.html", "--summary", "--agent", "anthropic:claude-opus-5")
     text = (night.root / "night.html").read_text()
     assert "Written by anthropic:claude-opus-5, not checked" in text and "<strong>went</strong>" in text
-    assert "<script" not in text and "val_bpb" in it.told(0)
-    assert "What was kept" in it.told(0) and "base64," not in it.told(0), "the report itself is what a model reads"
+    told = it.summarized[0]
+    assert "<script" not in text and "val_bpb" in told
+    assert "What was kept" in told and "base64," not in told, "the report itself is what a model reads"
     assert {each["verdict"] for each in check(night, "night.html").values()} == {"matched"}
     assert "no model is set up" in night.overnight("report", "a.html", "--summary", code=None).err or it
 
@@ -174,16 +175,16 @@ def test_a_models_summary_is_marked_and_checked_by_nobody(night: Lab) -> None:
 def test_where_a_model_is_set_up_a_report_has_its_summary_by_itself(night: Lab) -> None:
     name = "anthropic:claude-opus-5"
     night.overnight("report", "none.html")
-    with model(["It went well.", "It went well again."]) as it:
+    with model(summary="It went well.") as it:
         night.place.env |= it.env() | {"OVERNIGHT_AGENT": name}
         said = night.overnight("report", "with.html").out
-        assert f"{name} writes its summary" in said and len(it.asked) == 1
+        assert f"{name} writes its summary" in said and len(it.summarized) == 1
         night.overnight("report", "without.html", "--no-summary")
-        assert len(it.asked) == 1
-        # The night of another has its own, which the runner does not wait for.
+        assert len(it.summarized) == 1
+        # The report of a loop's end has one too, for which the runner does not wait.
         night.night("--experiments", "1", "--seed", "2")
         told = json.loads(night.overnight("--json", "loop", "status").out)["report"]
-        until(lambda: "It went well again" in Path(told).read_text(), "the report has a summary")
+        until(lambda: "It went well" in Path(told).read_text(), "the report has a summary")
     written = {name: (night.root / name).read_text() for name in ("none.html", "with.html", "without.html")}
     assert [file for file, text in written.items() if "It went well" in text] == ["with.html"]
     # Nobody listens there any more.

@@ -341,8 +341,8 @@ impl Engine {
         if let Err(error) = self.write_lasting(&tag, "overnight", event).await {
             tracing::error!(%error, "the loop's end could not be written");
         }
-        // A limit in dollars holds for its report too.
-        let pays = current.as_ref().is_none_or(|current| current.spent().is_none());
+        // Who limits the cost is not asked for more afterwards.
+        let pays = current.as_ref().is_none_or(|current| current.options.max_cost.is_none());
         self.write_report(&tag, pays).await;
         let counts = current.map(|current| current.counts).unwrap_or_default();
         Ok(Some(super::End {

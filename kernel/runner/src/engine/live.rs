@@ -109,13 +109,6 @@ impl Current {
     pub(crate) fn left(&self) -> Option<Duration> {
         Some(self.ends?.saturating_sub(machine::uptime()))
     }
-
-    /// That proposing has cost what it may.
-    pub(crate) fn spent(&self) -> Option<String> {
-        let cost = self.counts.cost.usd;
-        let most = self.options.max_cost.filter(|most| cost >= *most)?;
-        Some(format!("proposing has cost ${cost:.2} of ${most:.2}"))
-    }
 }
 
 impl Live {

@@ -40,7 +40,7 @@ impl Engine {
             if *cause == Cause::Failed {
                 self.alert(Alert::Failed, &format!("the loop ends: {reason}"));
             }
-            let spent = self.live().current.as_ref().and_then(Current::spent);
+            let spent = self.live().current.as_ref().and_then(spent);
             if let Some(spent) = spent {
                 self.alert(Alert::Budget, &format!("the loop ends: {spent}"));
             }
@@ -175,7 +175,7 @@ impl Engine {
         if let Some(planned) = current.options.experiments.filter(|planned| counts.finished >= *planned) {
             return Some((format!("it has done its {planned} experiments"), Cause::Done));
         }
-        if let Some(reason) = current.spent() {
+        if let Some(reason) = spent(current) {
             return Some((reason, Cause::Done));
         }
         None
@@ -294,6 +294,13 @@ impl Engine {
         }
         Ok(Next::Retry(BROKEN))
     }
+}
+
+/// That proposing has cost what it may.
+fn spent(current: &Current) -> Option<String> {
+    let cost = current.counts.cost.usd;
+    let most = current.options.max_cost.filter(|most| cost >= *most)?;
+    Some(format!("proposing has cost ${cost:.2} of ${most:.2}"))
 }
 
 /// The rules that look at the ledger: the target, crashes in a row, and a plateau.
