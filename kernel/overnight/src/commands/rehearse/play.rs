@@ -301,10 +301,12 @@ impl Play<'_, '_> {
             None => false,
         };
         tokio::task::block_in_place(|| runner::rehearsal::kill(self.stage.scratch.paths()));
-        match watcher.insist(&Request::Resume).await {
-            Ok(_) => {}
-            Err(failure) if paused && in_time => return Err(failure),
-            Err(_) => {}
+        if let Err(failure) = watcher.insist(&Request::Resume).await {
+            // A short run may have ended, and its loop with it, between the pause and the kill.
+            let over = self.stage.timings()?.iter().skip(proposal.before).any(|it| !it.recorded.is_empty());
+            if paused && in_time && !over {
+                return Err(failure);
+            }
         }
         let status = self.settle("the candidate").await?;
         if let Some(problem) = &status.problem {
