@@ -37,14 +37,12 @@ const CLEAR: f64 = 6.5;
 /// Size of the letters, in pixels.
 pub(super) const SIZE: f64 = 10.5;
 
-/// A way to stand: degrees, whether the text ends at its anchor, whether it may be cut, and where the anchor is, to the
-/// right of the point and below it.
+/// A way to stand: degrees, whether the text ends at its anchor, whether it may be cut, and how far it is to the right of
+/// the point and below it.
 type Way = (f64, bool, bool, (f64, f64));
 
 /// The ways to stand, the best first.
 fn ways(side: Beside) -> Vec<Way> {
-    // The anchor is where letters stand; their middle is higher.
-    let middle = SIZE * 0.35;
     let slants = |sign: f64| {
         // Up and to the right first, then the same cut, then up and to the left, then steeper; mirrored below.
         let down = sign * -8.0 + if sign > 0.0 { 0.0 } else { SIZE * 0.6 };
@@ -62,11 +60,11 @@ fn ways(side: Beside) -> Vec<Way> {
         Beside::Above => slants(1.0),
         Beside::Below => slants(-1.0),
         Beside::Before { falls } => {
-            let after = (AFTER.0, middle + if falls { AFTER.1 } else { -AFTER.1 });
+            let after = (AFTER.0, if falls { AFTER.1 } else { -AFTER.1 });
             let mut ways = vec![
-                (0.0, true, false, (-9.0, middle)),
+                (0.0, true, false, (-9.0, 0.0)),
                 (0.0, false, false, after),
-                (0.0, true, true, (-9.0, middle)),
+                (0.0, true, true, (-9.0, 0.0)),
                 (0.0, false, true, after),
             ];
             ways.extend(slants(if falls { 1.0 } else { -1.0 }));
@@ -93,7 +91,9 @@ pub(super) fn place<'a>(
     for label in labels {
         let (x, y) = to_pixels(label);
         let best = ways.iter().find_map(|(angle, ends, cut, (right, down))| {
-            let (angle, at) = (*angle, (x + right, y + down));
+            let (angle, level) = (*angle, *angle == 0.0);
+            // A text stands on its anchor; one that is level has its middle there.
+            let at = (x + right, y + down + if level { SIZE * 0.35 } else { 0.0 });
             let text = if *cut { fitted(&label.text, at.0, angle, *ends, area)? } else { label.text.clone() };
             let line = line(at, width(&text, SIZE), angle, *ends);
             let inside = line.iter().all(|(x, y)| {
@@ -103,10 +103,10 @@ pub(super) fn place<'a>(
                     && *y < area.bottom - 4.0
             });
             // A slanted one begins at its point, and so on its line.
-            let away = &line[line.len().min(if angle == 0.0 { 0 } else { 2 })..];
+            let away = &line[line.len().min(if level { 0 } else { 2 })..];
             let free = placed.iter().all(|(_, other)| apart(&line, other))
                 && lines.iter().all(|segment| away.iter().all(|point| distance(*point, *segment) > CLEAR));
-            let lower = if angle == 0.0 { down - SIZE * 0.35 } else { 0.0 };
+            let lower = if level { *down } else { 0.0 };
             let found = Placed { label, text, at, angle, ends: *ends, lower };
             (inside && free).then_some((found, line))
         });

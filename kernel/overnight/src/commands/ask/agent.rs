@@ -2,24 +2,34 @@
 
 use lab::{Event, Tag};
 use ledger::Ledger;
-use models::ModelName;
-use runner::Variables;
+use models::{Client, ModelName, Price, Settings};
+use runner::proposers::model_client;
+use runner::{Host, Variables};
 
 use crate::env;
 use crate::failure::{ExitCode, Failure};
 
 /// How to have one.
-pub(super) const SET_UP: &str = "`--agent anthropic:MODEL` (its key in ANTHROPIC_API_KEY), `openai:MODEL` (OPENAI_API_KEY) or \
+const SET_UP: &str = "`--agent anthropic:MODEL` (its key in ANTHROPIC_API_KEY), `openai:MODEL` (OPENAI_API_KEY) or \
      `openai:MODEL@http://localhost:8000/v1` (a server of your own) names one, OVERNIGHT_AGENT one for good; `ask --local` \
      answers without";
 
-/// The name of the model: the one asked for, else that of the environment, else that of this clone's last loop which had one.
-pub(super) fn choose(
+/// The model, with its name and its price.
+pub(super) fn model(
     asked: Option<&str>,
-    variables: &Variables,
+    host: &Host,
     ledger: &Ledger,
     tag: &Tag,
-) -> Result<String, Failure> {
+    settings: Settings,
+) -> Result<(String, Client, Option<Price>), Failure> {
+    let name = choose(asked, &host.variables, ledger, tag)?;
+    let (client, price) =
+        model_client(&name, host, settings).map_err(|why| Failure::new(why).hint(SET_UP))?;
+    Ok((name, client, price))
+}
+
+/// The name of the model: the one asked for, else that of the environment, else that of this clone's last loop which had one.
+fn choose(asked: Option<&str>, variables: &Variables, ledger: &Ledger, tag: &Tag) -> Result<String, Failure> {
     let named = asked.or(variables.get(env::AGENT).filter(|name| !name.trim().is_empty()));
     if let Some(name) = named {
         return match name.parse::<ModelName>() {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use lab::{Cost, Tag};
 use ledger::Ledger;
 use models::{Client, Conversation, Fault, ModelError, Price, Settings, Stop, ToolResult, Turn};
-use runner::proposers::{Brief, model_client, prompt};
+use runner::proposers::{Brief, prompt};
 
 use crate::failure::{ExitCode, Failure};
 use crate::grammar::AskArgs;
@@ -49,10 +49,8 @@ pub(super) async fn run(args: &AskArgs, session: &Session, sink: &dyn Sink) -> R
     let ledger = session.ledger()?;
     let tag = session.tag(&ledger, args.tag.tag.as_ref())?;
     let host = service::host(session.clone(), Some(tag.clone()));
-    let name = agent::choose(args.agent.as_deref(), &host.variables, &ledger, &tag)?;
     let settings = Settings { retries: RETRIES, ..Settings::default() };
-    let (client, price) =
-        model_client(&name, &host, settings).map_err(|why| Failure::new(why).hint(agent::SET_UP))?;
+    let (name, client, price) = agent::model(args.agent.as_deref(), &host, &ledger, &tag, settings)?;
     let brief = tokio::task::block_in_place(|| told(session, &ledger, &tag))?;
     let root = ledger.root().to_owned();
     drop(ledger);
@@ -88,10 +86,8 @@ pub(super) fn summarizer(
 ) -> Result<(String, Client), Failure> {
     let ledger = session.ledger()?;
     let host = service::host(session.clone(), Some(tag.clone()));
-    let name = agent::choose(asked, &host.variables, &ledger, tag)?;
     let settings = Settings { retries: 1, deadline: PATIENCE, ..Settings::default() };
-    let (client, _) =
-        model_client(&name, &host, settings).map_err(|why| Failure::new(why).hint(agent::SET_UP))?;
+    let (name, client, _) = agent::model(asked, &host, &ledger, tag, settings)?;
     Ok((name, client))
 }
 
