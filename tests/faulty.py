@@ -99,7 +99,7 @@ class Faults:
 
 
 def counting(lab: Lab) -> str:
-    """A proposer that changes one constant to the number of its turn."""
+    """A proposer of candidates that are all new: the number of its turn, in constants of no more digits than count."""
     turns = lab.place.path / "turns"
     return lab.proposer(
         f"""
@@ -109,7 +109,9 @@ def counting(lab: Lab) -> str:
             file.write("x")
             turn = file.tell()
         text = open("train.py").read()
-        open("train.py", "w").write(re.sub(r"WIDTH = \\d+", f"WIDTH = {{48 + turn}}", text))
+        text = re.sub(r"WIDTH = \\d+", f"WIDTH = {{48 + turn % 900}}", text)
+        text = re.sub(r"WARMUP = .+", f"WARMUP = 0.{{10 + turn // 900}}", text)
+        open("train.py", "w").write(text)
         print(json.dumps({{"hypothesis": f"turn {{turn}}"}}))
         """
     )

@@ -40,25 +40,30 @@ const SETTINGS: [&str; 8] = [
 /// One call of `git`.
 pub(crate) struct Git {
     folder: PathBuf,
-    index: Option<PathBuf>,
-    mark: Option<(String, String)>,
+    env: Vec<(OsString, OsString)>,
 }
 
 impl Git {
     /// Runs in `folder`.
     pub(crate) fn in_folder(folder: &Path) -> Self {
-        Self { folder: folder.to_owned(), index: None, mark: None }
+        Self { folder: folder.to_owned(), env: Vec::new() }
     }
 
     /// Uses this file in place of the repository's index.
     pub(crate) fn with_index(mut self, file: &Path) -> Self {
-        self.index = Some(file.to_owned());
+        self.env.push(("GIT_INDEX_FILE".into(), file.into()));
+        self
+    }
+
+    /// Writes objects there in place of the repository's, which it reads where the folder names them.
+    pub(crate) fn with_objects(mut self, folder: &Path) -> Self {
+        self.env.push(("GIT_OBJECT_DIRECTORY".into(), folder.into()));
         self
     }
 
     /// Has this variable in its environment.
     pub(crate) fn with_mark(mut self, mark: Option<(String, String)>) -> Self {
-        self.mark = mark;
+        self.env.extend(mark.map(|(name, value)| (name.into(), value.into())));
         self
     }
 
@@ -70,12 +75,7 @@ impl Git {
             command.env_remove(name);
         }
         command.env("LC_ALL", "C").env("GIT_OPTIONAL_LOCKS", "0");
-        if let Some(index) = &self.index {
-            command.env("GIT_INDEX_FILE", index);
-        }
-        if let Some((name, value)) = &self.mark {
-            command.env(name, value);
-        }
+        command.envs(self.env.iter().map(|(name, value)| (name, value)));
         for setting in SETTINGS {
             command.args(["-c", setting]);
         }

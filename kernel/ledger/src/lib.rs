@@ -52,7 +52,6 @@ mod import;
 mod keep;
 mod kept;
 mod known;
-mod locks;
 mod merge;
 mod message;
 mod metrics_file;

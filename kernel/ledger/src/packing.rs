@@ -23,6 +23,9 @@ const LOOSE: usize = 128;
 /// How many appends are packed at once at most: a ledger that was never packed takes several turns.
 const MOST: usize = 20_000;
 
+/// How the folders of half written packs are named.
+const HALF: &str = "tmp_packing_";
+
 /// The objects to be packed, each with a name by which git finds what is alike.
 type Wanted = BTreeMap<Oid, &'static str>;
 
@@ -33,12 +36,8 @@ impl Ledger {
     /// # Errors
     /// Where the ledger cannot be read, or git cannot write.
     pub fn pack(&self, tag: &Tag) -> Result<usize, LedgerError> {
-        let lock = self.state_dir().join("packing");
-        let file = File::create(&lock).map_err(|e| on_file(e, &lock))?;
         // Another process is at it, or git itself.
-        if file.try_lock().is_err() || self.is_collected() {
-            return Ok(0);
-        }
+        let Some(_lock) = self.lock_packing()?.filter(|_| !self.is_collected()) else { return Ok(0) };
         let appends = self.loose_appends(tag)?;
         if appends.len() < LOOSE {
             return Ok(0);
@@ -52,6 +51,21 @@ impl Ledger {
         let pack = self.write_pack(&wanted)?;
         self.take_away(&pack, &loose, &absorbed)?;
         Ok(loose.len())
+    }
+
+    /// What holds others off, where nobody is packing.
+    fn lock_packing(&self) -> Result<Option<File>, LedgerError> {
+        let path = self.state_dir().join("packing");
+        let file = File::create(&path).map_err(|e| on_file(e, &path))?;
+        Ok(file.try_lock().is_ok().then_some(file))
+    }
+
+    /// Folders of packs that were half written when their writer was killed.
+    pub(crate) fn half_packs(&self) -> Vec<PathBuf> {
+        let Ok(Some(_lock)) = self.lock_packing() else { return Vec::new() };
+        let entries = fs::read_dir(self.objects_dir()).into_iter().flatten().flatten();
+        let ours = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(HALF));
+        ours.map(|entry| entry.path()).collect()
     }
 
     /// The ledger's newest commits that are loose.
@@ -155,7 +169,19 @@ impl Ledger {
         let command = ["pack-objects", "--quiet", "--delta-base-offset"];
         let place = self.packs().join("pack");
         let words = threads.iter().chain(&command).map(Into::into).chain([place.into_os_string()]);
-        self.git().run_with(words.collect::<Vec<std::ffi::OsString>>(), lines.as_bytes())
+        let half = self.half_pack().map_err(|e| on_file(e, &self.objects_dir()))?;
+        let git = self.git().with_objects(half.path());
+        git.run_with(words.collect::<Vec<std::ffi::OsString>>(), lines.as_bytes())
+    }
+
+    /// A folder of its own for what git has half written, which it leaves where it is killed: there, it is known to be
+    /// ours. It is among the objects, so that a whole pack is renamed into its place.
+    fn half_pack(&self) -> std::io::Result<tempfile::TempDir> {
+        let folder = tempfile::Builder::new().prefix(HALF).tempdir_in(self.objects_dir())?;
+        let info = folder.path().join("info");
+        fs::create_dir(&info)?;
+        fs::write(info.join("alternates"), "..\n")?;
+        Ok(folder)
     }
 
     /// Takes away what `pack` holds: loose objects, and packs of ours that are in it.
@@ -306,6 +332,7 @@ mod tests {
             ledger.made_by(commit, &mut wanted).unwrap();
         }
         ledger.write_pack(&wanted).unwrap();
+        assert_eq!(ledger.half_packs(), Vec::<PathBuf>::new());
         let (before, _) = count(&lab);
         let other = lab.ledger();
         assert!(other.pack(&tag).unwrap() > 1_000);

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use crate::{Ledger, locks};
+use crate::{Ledger, worktree::locks};
 
 /// A lock of a ref and a half written object live for milliseconds: what is older is nobody's any more.
 const BRIEF: Duration = Duration::from_secs(5);
@@ -15,11 +15,11 @@ const LONG: Duration = Duration::from_secs(600);
 
 impl Ledger {
     /// Removes what processes that were killed have left: locks of our refs and of the branches that follow them,
-    /// objects half written, temporary files of our own state. What could still be somebody's stays.
+    /// objects and packs half written, temporary files of our own state. What could still be somebody's stays.
     ///
     /// So are the locks of worktrees below `worktrees`. Returns what was removed.
     pub fn tidy(&self, worktrees: &Path) -> Vec<PathBuf> {
-        let mut left = Vec::new();
+        let mut left = self.half_packs();
         let common = self.repo.commondir();
         for refs in ["refs/overnight", "refs/heads/autoresearch"] {
             each_below(&common.join(refs), 8, &mut |path, name| {
@@ -38,10 +38,7 @@ impl Ledger {
             let folder = entry.path();
             let of = fs::read_to_string(folder.join("gitdir")).unwrap_or_default();
             if Path::new(of.trim_end()).starts_with(worktrees) {
-                let locks = locks::of_worktree(common, &folder).into_iter();
-                left.extend(
-                    locks.filter(|lock| older(lock, BRIEF) && !left.contains(lock)).collect::<Vec<_>>(),
-                );
+                left.extend(locks(&folder).filter(|lock| older(lock, BRIEF)));
             }
         }
         for folder in ["", "cache", "reports"].map(|folder| self.state_dir().join(folder)) {
@@ -106,20 +103,23 @@ mod tests {
             file("overnight/reports/.tmpAbC", 700),
             file("worktrees/tree/index.lock", 60),
             file("worktrees/tree/AUTO_MERGE.lock", 60),
-            file("packed-refs.lock", 60),
         ];
+        let half = file("objects/tmp_packing_x7/pack/tmp_pack_x7", 0);
+        let half = half.ancestors().nth(2).unwrap().to_owned();
         fs::write(git.join("worktrees/tree/gitdir"), "/cache/lab/slots/0/tree/.git\n").unwrap();
         let stays = [
             file("refs/overnight/best/main.lock", 0),
             file("refs/heads/main.lock", 60),
             file("index.lock", 60),
+            file("packed-refs.lock", 60),
             file("objects/ab/tmp_obj_x7", 60),
+            file("objects/pack/tmp_pack_x7", 60),
             file("overnight/.tmpNew", 60),
             file("worktrees/theirs/index.lock", 60),
         ];
         let mut removed = ledger.tidy(Path::new("/cache"));
         removed.sort();
-        let mut wanted = gone.to_vec();
+        let mut wanted = [&gone[..], &[half]].concat();
         wanted.sort();
         assert_eq!(removed, wanted);
         assert!(stays.iter().all(|path| path.exists()));

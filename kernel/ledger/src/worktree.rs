@@ -1,8 +1,11 @@
 //! Worktrees of our own, where candidates run: made by `git worktree add --detach`, outside the
 //! researcher's checkout, and used again and again.
+//!
+//! They are filled by `git read-tree`: a `git checkout` deletes refs such as `AUTO_MERGE` too, locks the packed refs of
+//! the whole repository for that, and leaves them locked where it is killed.
 
 use std::{
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     fs,
     io::ErrorKind,
     os::unix::fs::PermissionsExt as _,
@@ -11,7 +14,7 @@ use std::{
 
 use lab::CommitId;
 
-use crate::{Ledger, LedgerError, error::on_file, git::Git, locks};
+use crate::{Ledger, LedgerError, error::on_file, git::Git};
 
 impl Ledger {
     /// Makes `path` a worktree at `commit`, or brings the one that is there to `commit`, whatever
@@ -27,7 +30,7 @@ impl Ledger {
         let commit = self.commit(commit)?.id().to_string();
         let path = &self.not_the_checkout(path)?;
         if let Some(git_dir) = self.worktree_git_dir(path) {
-            match reset(&self.git_in(path), self.repo.commondir(), &git_dir, &commit, preserve) {
+            match reset(&self.git_in(path), &git_dir, &commit, preserve) {
                 Ok(()) => return Ok(()),
                 Err(e @ LedgerError::NoGit(_)) => return Err(e),
                 Err(e) => tracing::warn!(path = %path.display(), reason = %e, "making the worktree anew"),
@@ -38,10 +41,10 @@ impl Ledger {
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent).map_err(|e| on_file(e, parent))?;
         }
-        let options =
-            ["worktree", "add", "--quiet", "--detach", "--force", "--force", "--"].map(OsString::from);
-        let operands = [path.clone().into_os_string(), commit.into()];
-        self.git().run(options.into_iter().chain(operands)).map(drop)
+        let options = ["worktree", "add", "--quiet", "--detach", "--no-checkout", "--force", "--force", "--"];
+        let operands = [path.clone().into_os_string(), commit.clone().into()];
+        self.git().run(options.map(OsString::from).into_iter().chain(operands))?;
+        fill(&self.git_in(path), &commit)
     }
 
     /// Removes a worktree with everything in it; one that is not there is no error.
@@ -89,29 +92,37 @@ impl Ledger {
     /// `git worktree prune` would.
     fn forget(&self, path: &Path) -> Result<(), LedgerError> {
         let entries: Vec<_> = self.registered(path).collect();
-        entries.iter().try_for_each(|entry| {
-            locks::remove(self.repo.commondir(), entry);
-            remove_all(entry).map_err(|e| on_file(e, entry))
-        })
+        entries.iter().try_for_each(|entry| remove_all(entry).map_err(|e| on_file(e, entry)))
     }
 }
 
+/// Has the tracked files of a worktree be those of a commit.
+fn fill(git: &Git, commit: &str) -> Result<(), LedgerError> {
+    git.run(["read-tree", "--reset", "-u", commit]).map(drop)
+}
+
 /// Brings a worktree to a commit and removes what is untracked.
-fn reset(
-    git: &Git,
-    common: &Path,
-    git_dir: &Path,
-    commit: &str,
-    preserve: &[String],
-) -> Result<(), LedgerError> {
+fn reset(git: &Git, git_dir: &Path, commit: &str, preserve: &[String]) -> Result<(), LedgerError> {
     // Left by a process that was killed: nobody else uses this worktree.
-    locks::remove(common, git_dir);
-    git.run(["checkout", "--quiet", "--detach", "--force", commit, "--"])?;
+    for lock in locks(git_dir) {
+        let removed = fs::remove_file(&lock);
+        tracing::debug!(lock = %lock.display(), ?removed, "left behind by a git that was killed");
+    }
+    // A merge or a rebase that a run has begun.
+    git2::Repository::open(git_dir)?.cleanup_state()?;
+    fill(git, commit)?;
+    git.run(["update-ref", "--no-deref", "HEAD", commit])?;
     let mut clean = ["clean", "--quiet", "-ffdx"].map(str::to_owned).to_vec();
     for kept in preserve {
         clean.extend(["-e".to_owned(), pattern(kept)]);
     }
     git.run(clean).map(drop)
+}
+
+/// The locks in the folder that a repository keeps of a worktree.
+pub(crate) fn locks(git_dir: &Path) -> impl Iterator<Item = PathBuf> {
+    let files = fs::read_dir(git_dir).into_iter().flatten().flatten().map(|entry| entry.path());
+    files.filter(|path| path.extension() == Some(OsStr::new("lock")))
 }
 
 /// The pattern, as in `.gitignore`, that matches this path of the worktree only.
@@ -254,7 +265,6 @@ mod tests {
         let head = ledger.head().unwrap();
         let path = lab.beside("slot");
         let entry = lab.root().join(".git/worktrees/slot");
-        let packed = lab.root().join(".git/packed-refs.lock");
         let breakages: [(&str, &dyn Fn()); 10] = [
             ("never there", &|| ()),
             ("deleted", &|| fs::remove_dir_all(&path).unwrap()),
@@ -267,10 +277,7 @@ mod tests {
             ("half made", &|| fs::remove_file(entry.join("HEAD")).unwrap()),
             ("an index cut short", &|| fs::write(entry.join("index"), "DIRC").unwrap()),
             ("killed in the middle", &|| fs::write(entry.join("index.lock"), "").unwrap()),
-            ("killed while it deleted a ref", &|| {
-                fs::write(entry.join("AUTO_MERGE.lock"), "").unwrap();
-                fs::write(&packed, "").unwrap();
-            }),
+            ("killed while it moved its head", &|| fs::write(entry.join("HEAD.lock"), "").unwrap()),
             ("a file", &|| {
                 fs::remove_dir_all(&path).unwrap();
                 fs::write(&path, "x").unwrap();
@@ -281,7 +288,6 @@ mod tests {
             ledger.worktree(&path, &head, &[]).unwrap_or_else(|e| panic!("{what}: {e}"));
             assert_at(&path, &head);
             assert_eq!(lab.git("worktree list").lines().count(), 2, "{what}");
-            assert!(!packed.exists(), "{what}");
         }
     }
 
@@ -296,6 +302,7 @@ mod tests {
         fs::write(path.join("train.py"), "<<<<<<<").unwrap();
         ledger.worktree(&path, &head, &[]).unwrap();
         assert_at(&path, &head);
+        assert!(!git(&path, "status").contains("merg"), "{}", git(&path, "status"));
     }
 
     #[test]
