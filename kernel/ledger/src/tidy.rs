@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
@@ -30,7 +31,7 @@ impl Ledger {
         }
         each_below(&common.join("objects"), 2, &mut |path, name| {
             let ours = ["tmp_object_git2_", "streamed_git2_"].iter().any(|prefix| name.starts_with(prefix));
-            if ours && older(path, BRIEF) {
+            if ours && (is_object(path) || older(path, BRIEF)) {
                 left.push(path.to_owned());
             }
         });
@@ -61,6 +62,12 @@ impl Ledger {
 fn older(path: &Path, age: Duration) -> bool {
     let made = fs::symlink_metadata(path).and_then(|of| of.modified());
     made.is_ok_and(|made| SystemTime::now().duration_since(made).is_ok_and(|its| its > age))
+}
+
+/// Whether a half written object has its name already, and only this one is left of its making. Its age is the object's,
+/// which is renewed whenever that is written again.
+fn is_object(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|of| of.nlink() > 1)
 }
 
 /// Calls `each` with every file below `folder`, at most so many folders deep.
