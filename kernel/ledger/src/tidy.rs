@@ -105,12 +105,14 @@ mod tests {
             file("refs/heads/autoresearch/deep/tag.lock", 60),
             file("objects/ab/tmp_object_git2_x7", 60),
             file("objects/streamed_git2_x7", 60),
+            file("objects/tmp_object_git2_named", 0),
             file("overnight/.tmpAbC", 700),
             file("overnight/cache/.tmpAbC", 700),
             file("overnight/reports/.tmpAbC", 700),
             file("worktrees/tree/index.lock", 60),
             file("worktrees/tree/AUTO_MERGE.lock", 60),
         ];
+        fs::hard_link(git.join("objects/tmp_object_git2_named"), git.join("objects/ab/c7")).unwrap();
         let half = file("objects/tmp_packing_x7/pack/tmp_pack_x7", 0);
         let half = half.ancestors().nth(2).unwrap().to_owned();
         fs::write(git.join("worktrees/tree/gitdir"), "/cache/lab/slots/0/tree/.git\n").unwrap();
@@ -120,6 +122,7 @@ mod tests {
             file("index.lock", 60),
             file("packed-refs.lock", 60),
             file("objects/ab/tmp_obj_x7", 60),
+            file("objects/ab/tmp_object_git2_new", 0),
             file("objects/pack/tmp_pack_x7", 60),
             file("overnight/.tmpNew", 60),
             file("worktrees/theirs/index.lock", 60),

@@ -12,6 +12,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use git2::{Oid, Repository};
 use lab::CommitId;
 
 use crate::{Ledger, LedgerError, error::on_file, git::Git};
@@ -27,10 +28,10 @@ impl Ledger {
     /// # Errors
     /// Where `path` holds the researcher's checkout, or cannot be written.
     pub fn worktree(&self, path: &Path, commit: &CommitId, preserve: &[String]) -> Result<(), LedgerError> {
-        let commit = self.commit(commit)?.id().to_string();
+        let commit = self.commit(commit)?.id();
         let path = &self.not_the_checkout(path)?;
         if let Some(git_dir) = self.worktree_git_dir(path) {
-            match reset(&self.git_in(path), &git_dir, &commit, preserve) {
+            match reset(&self.git_in(path), &git_dir, commit, preserve) {
                 Ok(()) => return Ok(()),
                 Err(e @ LedgerError::NoGit(_)) => return Err(e),
                 Err(e) => tracing::warn!(path = %path.display(), reason = %e, "making the worktree anew"),
@@ -42,9 +43,9 @@ impl Ledger {
             fs::create_dir_all(parent).map_err(|e| on_file(e, parent))?;
         }
         let options = ["worktree", "add", "--quiet", "--detach", "--no-checkout", "--force", "--force", "--"];
-        let operands = [path.clone().into_os_string(), commit.clone().into()];
+        let operands = [path.clone().into_os_string(), commit.to_string().into()];
         self.git().run(options.map(OsString::from).into_iter().chain(operands))?;
-        fill(&self.git_in(path), &commit)
+        fill(&self.git_in(path), commit)
     }
 
     /// Removes a worktree with everything in it; one that is not there is no error.
@@ -97,21 +98,22 @@ impl Ledger {
 }
 
 /// Has the tracked files of a worktree be those of a commit.
-fn fill(git: &Git, commit: &str) -> Result<(), LedgerError> {
-    git.run(["read-tree", "--reset", "-u", commit]).map(drop)
+fn fill(git: &Git, commit: Oid) -> Result<(), LedgerError> {
+    git.run(["read-tree", "--reset", "-u", &commit.to_string()]).map(drop)
 }
 
 /// Brings a worktree to a commit and removes what is untracked.
-fn reset(git: &Git, git_dir: &Path, commit: &str, preserve: &[String]) -> Result<(), LedgerError> {
+fn reset(git: &Git, git_dir: &Path, commit: Oid, preserve: &[String]) -> Result<(), LedgerError> {
     // Left by a process that was killed: nobody else uses this worktree.
     for lock in locks(git_dir) {
         let removed = fs::remove_file(&lock);
         tracing::debug!(lock = %lock.display(), ?removed, "left behind by a git that was killed");
     }
     // A merge or a rebase that a run has begun.
-    git2::Repository::open(git_dir)?.cleanup_state()?;
+    let worktree = Repository::open(git_dir)?;
+    worktree.cleanup_state()?;
     fill(git, commit)?;
-    git.run(["update-ref", "--no-deref", "HEAD", commit])?;
+    worktree.set_head_detached(commit)?;
     let mut clean = ["clean", "--quiet", "-ffdx"].map(str::to_owned).to_vec();
     for kept in preserve {
         clean.extend(["-e".to_owned(), pattern(kept)]);
