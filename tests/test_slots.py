@@ -133,8 +133,9 @@ def test_what_a_gpu_does_stands_beside_the_loss(make_lab: Callable[..., Lab], gp
     lab.hold()
     lab.overnight("loop", "start", "--experiments", "1")
     lab.has_started(0)
-    # It is sampled while the run is on.
-    slot = until(lambda: (s := lab.status()["slots"]) and "gpu_utilization" in s[0]["last"] and s[0], "the GPU is sampled")
+    # It is sampled while the run is on, at times before what that has printed is read.
+    both = {"gpu_utilization", "loss"}
+    slot = until(lambda: (s := lab.status()["slots"]) and both <= s[0]["last"].keys() and s[0], "the GPU is sampled")
     assert slot["last"]["gpu_power_w"] == 400 and "loss" in slot["last"]
     assert "GPU 93%, 45.1 GB, 400 W" in lab.overnight("loop", "status").out
     lab.go()
