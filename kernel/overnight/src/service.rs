@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use lab::Tag;
 use runner::{Begin, Client, Host, Paths, Variables};
@@ -14,6 +14,9 @@ use crate::failure::{ExitCode, Failure};
 use crate::lookup::Commands;
 use crate::session::{Session, cache_home, private_folder};
 use crate::{env, kernel, log, mcp, runtime, session};
+
+/// How long a runner may take to open a ledger and listen: a large one on a slow disk takes seconds.
+const BEGINS: Duration = Duration::from_secs(120);
 
 /// Runs as a Jupyter kernel until the client shuts it down or the parent dies.
 pub(crate) fn kernel(connection_file: &Path, folder: PathBuf) -> Result<(), Failure> {
@@ -153,7 +156,8 @@ pub(crate) async fn begin(
     let mut child = command
         .spawn()
         .map_err(|error| Failure::new(format!("cannot start {}: {error}", paths.program.display())))?;
-    loop {
+    let begun = Instant::now();
+    while begun.elapsed() < BEGINS {
         if let Some(client) = Client::connect(paths).await? {
             return Ok(client);
         }
@@ -171,4 +175,8 @@ pub(crate) async fn begin(
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+    let process = child.id().map_or_else(String::new, |id| format!(" (process {id})"));
+    let log = paths.state.join("runner.log");
+    Err(Failure::new(format!("the runner{process} was started, and has not answered for {BEGINS:?}"))
+        .hint(format!("it may still be reading: ask again in a while, or see {}", log.display())))
 }

@@ -113,7 +113,7 @@ pub fn judge(evidence: &Evidence) -> Verdict {
             let parent = parent
                 .map_or_else(String::new, |parent| format!(" and its parent's {}", format_value(parent)));
             let reason = format!(
-                "better than what it builds on, but {} was kept meanwhile: {compared}{parent}; tried again on top of it",
+                "better than what it builds on, but {} was kept meanwhile: {compared}{parent}",
                 best.number
             );
             return Verdict { again: true, ..settle(Status::Discard, reason, delta) };
@@ -228,9 +228,9 @@ mod tests {
         discard: no change: val_bpb 0.997900 against 0.997900 of 4
         discard: worse: val_bpb 1.01000 against 0.997900 of 4
         keep: better: val_bpb 0.500000 against 0.997900 of 4
-        discard (again): better than what it builds on, but 4 was kept meanwhile: val_bpb 0.998500 against 0.997900 of 4 and its parent's 1; tried again on top of it
+        discard (again): better than what it builds on, but 4 was kept meanwhile: val_bpb 0.998500 against 0.997900 of 4 and its parent's 1
         discard: not better: val_bpb 1.20000 against 0.997900 of 4
-        discard (again): better than what it builds on, but 4 was kept meanwhile: val_bpb 0.900000 against 0.997900 of 4; tried again on top of it
+        discard (again): better than what it builds on, but 4 was kept meanwhile: val_bpb 0.900000 against 0.997900 of 4
         crash: it ended without printing `val_bpb`: done
         crash: `val_bpb` is NaN, not a number
         crash: `val_bpb` is inf, not a number

@@ -177,11 +177,17 @@ impl Live {
     pub(crate) fn may_propose(&self, ahead: bool, at_once: usize) -> bool {
         let at_once = at_once.min(self.width());
         let Some(current) = &self.current else { return false };
-        let planned = current.options.experiments;
-        let room = planned.is_none_or(|planned| current.counts.finished + self.in_flight() < planned);
         let wanted = self.free_slots() + if ahead && self.ahead { self.width() } else { 0 };
         let open = !current.paused && !current.stopping && !current.resting && current.ending.is_none();
-        open && room && self.desk.len() < at_once && self.waiting() < wanted
+        open && self.has_room() && self.desk.len() < at_once && self.waiting() < wanted
+    }
+
+    /// Whether the loop may begin one more experiment than those that have ended and are on their way.
+    pub(crate) fn has_room(&self) -> bool {
+        self.current.as_ref().is_some_and(|current| {
+            let planned = current.options.experiments;
+            planned.is_none_or(|planned| current.counts.finished + self.in_flight() < planned)
+        })
     }
 
     /// The proposers of what the loop has on its way, and those of what is being made.

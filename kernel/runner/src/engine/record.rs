@@ -233,8 +233,12 @@ impl Engine {
         })
     }
 
-    /// Applies what a candidate changed to the best so far, as a new experiment that comes next.
+    /// Applies what a candidate changed to the best so far, as a new experiment that comes next, where the loop may
+    /// still begin one.
     pub(super) async fn try_again(&self, trial: &Trial) -> Result<(), RunnerError> {
+        if !self.live().has_room() {
+            return Ok(());
+        }
         let (Some(parent), Some(candidate)) = (&trial.parent, &trial.candidate) else { return Ok(()) };
         let draft = self.draft(parent).await?;
         let standing = self.store.standing(&trial.tag, &draft.epoch).await?;

@@ -165,3 +165,11 @@ async fn nor_do_several() {
     let alone = 3.0 * (RUN.as_secs_f64() + PROPOSAL.as_secs_f64()) * 2.0 / (160.0 * RUN.as_secs_f64());
     assert!(idle < 0.02 + alone, "idle for {:.1}% of the night", 100.0 * idle);
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_last_ones_are_not_tried_again_beyond_what_was_asked_for() {
+    // 21 and 28 run together, on one best: what comes second is better than it too, and there is no room for it.
+    let (end, experiments, _) = night(16, 33).await;
+    assert_eq!((end.cause, end.experiments, experiments.len()), (Cause::Done, 33, 33));
+    assert!(experiments.iter().any(|e| e.record.reason.contains("was kept meanwhile")), "{experiments:?}");
+}
