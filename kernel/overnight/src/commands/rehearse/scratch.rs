@@ -7,6 +7,8 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use lab::{Lab, Tag};
 use ledger::Ledger;
@@ -23,6 +25,8 @@ const SETTINGS: [&str; 5] = ["user.", "filter.", "lfs.", "core.autocrlf", "core.
 const CACHES: u64 = 4 << 30;
 /// The file in a rehearsal's folder that says whose it is.
 const OWNER: &str = "owner";
+/// How long a folder that cannot be removed is tried again.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A copy of a lab, removed when it is dropped, with whatever runs in it.
 pub(super) struct Scratch {
@@ -272,10 +276,12 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
 }
 
 /// Removes a folder, also one in which a run has left folders that may not be written.
+/// Removes a folder whatever its modes, also where a process that is being killed writes into it once more.
 fn remove(path: &Path) {
-    if fs::remove_dir_all(path).is_err() {
+    let begun = Instant::now();
+    while path.exists() && fs::remove_dir_all(path).is_err() && begun.elapsed() < PATIENCE {
         open(path);
-        let _ = fs::remove_dir_all(path);
+        thread::sleep(Duration::from_millis(5));
     }
 }
 
