@@ -42,10 +42,13 @@ impl Client {
     /// Has a runner end that has nothing to do, and waits until it is gone; one that has is left alone.
     pub async fn retire(mut self) {
         if self.request(&Request::Retire).await.is_ok() {
-            let mut rest = Vec::new();
-            // Nothing more is said: this is the end of the process.
-            let _ = self.stream.read_to_end(&mut rest).await;
+            self.gone().await;
         }
+    }
+
+    /// Waits until the runner, which says nothing more, is gone: its process ends, and with it this stream.
+    async fn gone(&mut self) {
+        let _ = self.stream.read_to_end(&mut Vec::new()).await;
     }
 
     /// Who holds the lab, by its lock file, whether it answers or not.
@@ -56,7 +59,8 @@ impl Client {
     /// Asks, and waits for the answer.
     ///
     /// # Errors
-    /// [`RunnerError::Told`] is what the runner said; others say that it could not be asked.
+    /// [`RunnerError::Told`] is what the runner said; after [`RunnerError::Ending`] another runner may be asked the
+    /// same; others say that it could not be asked.
     pub async fn request(&mut self, request: &Request) -> Result<Response, RunnerError> {
         let unreadable = |e: serde_json::Error| RunnerError::Protocol(e.to_string());
         let gone = |e: io::Error| RunnerError::Protocol(format!("the runner is gone: {e}"));
@@ -68,6 +72,10 @@ impl Client {
             return Err(gone(io::ErrorKind::UnexpectedEof.into()));
         }
         match serde_json::from_str(&answer).map_err(unreadable)? {
+            Response::Ending => {
+                self.gone().await;
+                Err(RunnerError::Ending)
+            }
             Response::Error { message, hint, code } => Err(RunnerError::Told { message, hint, code }),
             response => Ok(response),
         }

@@ -115,6 +115,9 @@ pub enum RunnerError {
     /// The runner answered something that this client does not know.
     #[error("the runner's answer could not be understood: {0}")]
     Protocol(String),
+    /// It had nothing more to do, and has ended while it was asked.
+    #[error("the runner has just ended")]
+    Ending,
     /// What the runner told its client, in its own words.
     #[error("{message}")]
     Told {
@@ -183,6 +186,7 @@ impl RunnerError {
             Self::Ledger(error) => Some(error.hint()),
             Self::Proposer { .. }
             | Self::Refused(_)
+            | Self::Ending
             | Self::Protocol(_) => None,
         }
     }

@@ -107,6 +107,8 @@ pub enum Response {
         /// The experiment's number.
         number: u64,
     },
+    /// The runner has nothing more to do and ends; the next one can be asked.
+    Ending,
     /// It was not done.
     Error {
         /// Why.

@@ -26,9 +26,8 @@ pub(super) async fn run(args: &RunArgs, session: &Session, sink: &dyn Sink) -> R
     let number = match propose(args, watcher.ledger(), &tag, &lab)? {
         Some((candidate, hypothesis)) => {
             let author = watcher.ledger().author();
-            let mut client = watcher.runner().await?;
             let request = Request::Run { tag: Some(tag.clone()), candidate, hypothesis, author };
-            match client.request(&request).await? {
+            match watcher.request(&request).await? {
                 Response::Queued { number } => number,
                 other => return Err(Failure::new(format!("the runner answered {other:?} to a run"))),
             }

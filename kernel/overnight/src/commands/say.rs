@@ -3,7 +3,7 @@
 use lab::status::LoopStatus;
 use lab::{Event, IdeaPlace, Tag};
 use runner::proposers::{Brief, Vetoes};
-use runner::{Request, Response};
+use runner::{Request, Response, RunnerError};
 use serde_json::json;
 
 use super::watcher::Watcher;
@@ -135,10 +135,12 @@ impl Talk {
         if self.status.tag == self.tag
             && let Some(mut client) = self.watcher.client().await?
         {
-            return Ok(match client.request(&Request::Say { event }).await? {
-                Response::Done { notes } => notes,
-                _ => Vec::new(),
-            });
+            match client.request(&Request::Say { event: event.clone() }).await {
+                Ok(Response::Done { notes }) => return Ok(notes),
+                Ok(_) => return Ok(Vec::new()),
+                Err(RunnerError::Ending) => {}
+                Err(error) => return Err(error.into()),
+            }
         }
         let ledger = self.watcher.ledger();
         ledger.append_event(&runner::journal::entry(&ledger.author(), &self.tag, event))?;

@@ -133,16 +133,27 @@ impl Watcher {
         Ok(Client::connect(&self.paths).await?)
     }
 
+    /// Asks the runner, or the next one where it has just ended.
+    pub(super) async fn request(&mut self, request: &Request) -> Result<Response, Failure> {
+        loop {
+            match self.runner().await?.request(request).await {
+                Err(RunnerError::Ending) => {}
+                answer => return Ok(answer?),
+            }
+        }
+    }
+
     /// Asks the runner for what changes nothing when it is asked twice. One that dies while it is asked is
     /// followed by another.
     pub(super) async fn insist(&mut self, request: &Request) -> Result<Response, Failure> {
         for _ in 0..ATTEMPTS {
             match self.runner().await?.request(request).await {
+                Err(RunnerError::Ending) => {}
                 Err(RunnerError::Protocol(_)) => tokio::time::sleep(PAUSE).await,
                 answer => return Ok(answer?),
             }
         }
-        Ok(self.runner().await?.request(request).await?)
+        self.request(request).await
     }
 
     /// Whether a runner holds the lab, whether it answers or not.

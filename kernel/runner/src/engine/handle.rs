@@ -12,15 +12,40 @@ use crate::proposers::Vetoes;
 use crate::protocol::{Request, Response};
 use crate::state::State;
 
+/// A request that is being answered.
+pub(super) struct Asking<'a>(&'a Engine);
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        self.0.live().asking -= 1;
+        self.0.wake.notify_one();
+    }
+}
+
 impl Engine {
     /// Does what is asked, and answers.
     pub(crate) async fn handle(&self, request: Request) -> Response {
         // Somebody who only looks does not keep a runner alive that has nothing to do.
-        if request != Request::Status {
-            self.live().asked = Instant::now();
-        }
+        let _asking = match &request {
+            Request::Status => None,
+            _ => match self.asking() {
+                None => return Response::Ending,
+                asking => asking,
+            },
+        };
         let answer = self.answer(request).await;
         answer.unwrap_or_else(|error| Response::error(&error))
+    }
+
+    /// Keeps the runner from ending; none where it is too late.
+    pub(super) fn asking(&self) -> Option<Asking<'_>> {
+        let mut live = self.live();
+        if live.closed {
+            return None;
+        }
+        live.asked = Instant::now();
+        live.asking += 1;
+        Some(Asking(self))
     }
 
     async fn answer(&self, request: Request) -> Result<Response, RunnerError> {

@@ -70,6 +70,10 @@ pub(crate) struct Live {
     pub(crate) seen: Seen,
     /// Whether the runner ends as soon as it has nothing to do.
     pub(crate) retiring: bool,
+    /// How many requests are being answered.
+    pub(crate) asking: usize,
+    /// Whether it ends now, so that nothing more may be asked of it.
+    pub(crate) closed: bool,
     /// Whether the program lets candidates be made ahead.
     pub(crate) ahead: bool,
     /// When somebody last asked for something.
@@ -139,6 +143,8 @@ impl Live {
             budget: last.map_or(Seconds(0.0), |last| last.budget),
             seen: Seen::default(),
             retiring: false,
+            asking: 0,
+            closed: false,
             ahead: true,
             asked: Instant::now(),
             trouble: None,
@@ -315,6 +321,12 @@ impl Live {
             && !self.queue.iter().any(|trial| self.may_go_on(trial))
             && self.slots.iter().all(Option::is_none)
             && self.desk.is_empty()
+    }
+
+    /// Whether there is nothing to do and nobody is asking for anything; nobody is heard from then on.
+    pub(crate) fn close(&mut self) -> bool {
+        self.closed = self.is_idle() && self.asking == 0;
+        self.closed
     }
 
     /// Whether nobody has asked for anything for so long.

@@ -326,15 +326,15 @@ impl Engine {
             }
             if tasks.is_empty() && self.live().is_idle() {
                 self.cancel.send_replace(false);
-                match last {
-                    Some(end) => {
-                        // What this process was still saying would end with it.
-                        self.told().await;
-                        return Ok(end);
-                    }
-                    None if self.live().retiring => return Ok(self.live().nothing_done()),
-                    None => retry = idle,
+                if last.is_some() {
+                    // What this process was still saying would end with it.
+                    self.told().await;
                 }
+                let mut live = self.live();
+                if (last.is_some() || live.retiring) && live.close() {
+                    return Ok(last.unwrap_or_else(|| live.nothing_done()));
+                }
+                retry = idle;
             }
             let wait = self.live().until_deadline().map_or(retry, |left| left.min(retry));
             tokio::select! {
@@ -350,8 +350,9 @@ impl Engine {
                 () = self.wake.notified() => {}
                 lost = self.until_lost() => return Err(lost),
                 () = self.until_over(wait) => {
-                    if tasks.is_empty() && last.is_none() && self.live().is_idle() && self.live().quiet_for(idle) {
-                        return Ok(self.live().nothing_done());
+                    let mut live = self.live();
+                    if tasks.is_empty() && last.is_none() && live.quiet_for(idle) && live.close() {
+                        return Ok(live.nothing_done());
                     }
                 }
             }

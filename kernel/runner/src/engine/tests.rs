@@ -20,7 +20,7 @@ use crate::proposers::team::Team;
 use crate::proposers::{Brief, Proposal, ProposeError, Proposer};
 use crate::shim::{End as RunEnd, Job};
 use crate::store::Store;
-use crate::{Host, Paths, RunnerError, StartOptions, Variables};
+use crate::{Host, Paths, Request, Response, RunnerError, StartOptions, Variables};
 
 const RUN: Duration = Duration::from_secs(300);
 const PROPOSAL: Duration = Duration::from_secs(60);
@@ -109,10 +109,9 @@ fn git(folder: &Path, arguments: &[&str]) {
     assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
 }
 
-/// A night of so many experiments: how it ended, the ledger, and the share of their time that slots were idle.
-async fn night(slots: u32, experiments: u64) -> (End, Vec<Experiment>, f64) {
-    let folder = tempfile::tempdir().unwrap();
-    let root = folder.path().join("lab");
+/// The engine of a new lab in a folder, and what it runs on.
+async fn engine(folder: &Path) -> (Arc<Engine>, Arc<Clockwork>) {
+    let root = folder.join("lab");
     std::fs::create_dir(&root).unwrap();
     let program = "---\nrun: sh\nmetric: loss\neditable: train.py\nbudget: 5m\n---\n";
     std::fs::write(root.join("program.md"), program).unwrap();
@@ -126,14 +125,21 @@ async fn night(slots: u32, experiments: u64) -> (End, Vec<Experiment>, f64) {
     let store = Store::open(&root).unwrap();
     let paths = Paths {
         state: Ledger::open(&root).unwrap().state_dir().to_owned(),
-        cache: folder.path().join("cache"),
-        runtime: folder.path().join("run"),
+        cache: folder.join("cache"),
+        runtime: folder.join("run"),
         program: PathBuf::new(),
     };
     let clockwork = Arc::new(Clockwork::default());
     let variables = Variables([("PATH".to_owned(), std::env::var("PATH").unwrap())].into());
     let executor = Box::new(Arc::clone(&clockwork));
     let (engine, _) = Engine::open(&paths, store, Host::from(variables), executor).await.unwrap();
+    (engine, clockwork)
+}
+
+/// A night of so many experiments: how it ended, the ledger, and the share of their time that slots were idle.
+async fn night(slots: u32, experiments: u64) -> (End, Vec<Experiment>, f64) {
+    let folder = tempfile::tempdir().unwrap();
+    let (engine, clockwork) = engine(folder.path()).await;
     let options = StartOptions { experiments: Some(experiments), slots, ..StartOptions::default() };
     engine.start(options).await.unwrap();
     let slow = Slow { at_once: slots as usize, made: AtomicUsize::new(0) };
@@ -142,7 +148,7 @@ async fn night(slots: u32, experiments: u64) -> (End, Vec<Experiment>, f64) {
     let end = engine.run(Duration::from_secs(10)).await.unwrap();
     let whole = began.elapsed() * slots;
     let idle = 1.0 - clockwork.busy.lock().unwrap().div_duration_f64(whole);
-    (end, Ledger::open(&root).unwrap().experiments(&Tag::default()).unwrap(), idle)
+    (end, Ledger::open(&folder.path().join("lab")).unwrap().experiments(&Tag::default()).unwrap(), idle)
 }
 
 #[tokio::test(start_paused = true)]
@@ -172,4 +178,26 @@ async fn the_last_ones_are_not_tried_again_beyond_what_was_asked_for() {
     let (end, experiments, _) = night(16, 33).await;
     assert_eq!((end.cause, end.experiments, experiments.len()), (Cause::Done, 33, 33));
     assert!(experiments.iter().any(|e| e.record.reason.contains("was kept meanwhile")), "{experiments:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_asks_too_late_is_told_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let (engine, _) = engine(folder.path()).await;
+    let veto = || Request::Say {
+        event: lab::Event::Vetoed { pattern: "deeper".to_owned(), number: None, lifted: false, cell: None },
+    };
+    assert_eq!(engine.handle(veto()).await, Response::Done { notes: Vec::new() });
+    Arc::clone(&engine).run(Duration::from_secs(10)).await.unwrap();
+    assert_eq!(engine.handle(veto()).await, Response::Ending);
+}
+
+#[tokio::test]
+async fn nobody_ends_while_it_is_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let (engine, _) = engine(folder.path()).await;
+    let asking = engine.asking();
+    assert!(asking.is_some() && !engine.live().close());
+    drop(asking);
+    assert!(engine.live().close() && engine.asking().is_none());
 }
