@@ -67,9 +67,9 @@ pub fn current(experiments: &[Experiment]) -> Option<&Experiment> {
 pub fn best(experiments: &[Experiment]) -> Option<&Experiment> {
     let Record { epoch, writer, .. } = &*current(experiments)?.record;
     let mut best: Option<(&Experiment, f64)> = None;
-    let its =
-        experiments.iter().map(|e| (e, &e.record)).filter(|(_, r)| r.epoch == *epoch && r.writer == *writer);
-    for (experiment, record) in its.filter(|(_, record)| record.status == Status::Keep) {
+    // What was kept is few: only its texts are looked at.
+    let kept = experiments.iter().map(|e| (e, &e.record)).filter(|(_, r)| r.status == Status::Keep);
+    for (experiment, record) in kept.filter(|(_, r)| r.epoch == *epoch && r.writer == *writer) {
         let Some(value) = record.value.filter(|value| value.is_finite()) else { continue };
         if best.is_none_or(|(_, so_far)| record.direction.better(value, so_far)) {
             best = Some((experiment, value));

@@ -15,6 +15,7 @@ use crate::{
     Ledger, LedgerError, SCHEMA,
     message::one_line,
     open::commit_id,
+    packing::LOOSE,
     tsv::{Row, Table, written},
 };
 
@@ -203,6 +204,9 @@ impl Ledger {
             self.append(&record, &String::from_utf8_lossy(&program), &Metrics::default(), b"")?;
             done.added += 1;
             done.lost += u64::from(lost);
+            if done.added.is_multiple_of(LOOSE as u64) {
+                self.pack(tag)?;
+            }
         }
         if let Some(branch) = branch {
             let own = branch.commits.iter().skip(1);
@@ -334,6 +338,21 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::testing::{Lab, append, record};
+
+    #[test]
+    fn a_long_table_is_packed_meanwhile() {
+        let (lab, tag) = (Lab::new(), Tag::new("old"));
+        let ledger = lab.ledger();
+        let head = ledger.head().unwrap();
+        let row = |number| format!("{head}\t0.5\t44.0\tdiscard\tattempt {number}\n");
+        let rows: String = (0..2 * LOOSE + 10).map(row).collect();
+        let text = format!("commit\tacc\tmemory_gb\tstatus\tdescription\n{rows}");
+        assert_eq!(ledger.import_tsv(&tag, &text, None).unwrap().added, 266);
+        let counted = lab.git("count-objects");
+        let loose: usize = counted.split(' ').next().unwrap().parse().unwrap();
+        assert!(loose < 12 * LOOSE, "{counted}");
+        assert_eq!(lab.ledger().experiments(&tag).unwrap().len(), 266);
+    }
 
     #[test]
     fn what_was_exported_is_imported_once_and_what_is_unknown_is_reported() {

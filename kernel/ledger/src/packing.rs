@@ -19,7 +19,7 @@ use lab::Tag;
 use crate::{Ledger, LedgerError, advance::EMAIL, error::on_file, refs::ledger_ref};
 
 /// How many appends may be loose. With a dozen objects each they stay far below the 6,700 of `gc.auto`.
-const LOOSE: usize = 128;
+pub(crate) const LOOSE: usize = 128;
 /// How many appends are packed at once at most: a ledger that was never packed takes several turns.
 const MOST: usize = 20_000;
 

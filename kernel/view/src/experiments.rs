@@ -42,8 +42,8 @@ pub struct Options {
     /// Which of the pages of so many rows, from 1. Without one it is the first, where they are sorted by number the
     /// last.
     pub page: Option<usize>,
-    /// The writer whose experiments need no prefix: those of others are shown as `peer/17`.
-    pub own: Option<String>,
+    /// Whose experiments are whose: those of others are shown as `peer/17`.
+    pub peers: Peers,
     /// Losses of the rows that are [`shown`], for a column of small curves.
     pub losses: HashMap<ExperimentId, Vec<f64>>,
     /// Columns of the terminal.
@@ -64,7 +64,7 @@ impl Options {
             top: None,
             limit: 50,
             page: None,
-            own: None,
+            peers: Peers::default(),
             losses: HashMap::new(),
             width: 100,
         }

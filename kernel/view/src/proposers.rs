@@ -21,30 +21,51 @@ pub(crate) fn records(
     out: &BTreeMap<String, String>,
     decimals: usize,
 ) -> Vec<String> {
-    let mut names: Vec<&str> = Vec::new();
-    let tried = experiments.iter().filter(|it| !it.record.baseline).map(|it| it.record.proposer.as_str());
-    for name in tried.chain(out.keys().map(String::as_str)) {
-        if !names.contains(&name) {
-            names.push(name);
+    let mut its: Vec<(&str, Done)> = Vec::new();
+    for experiment in experiments.iter().filter(|it| !it.record.baseline) {
+        let name = experiment.record.proposer.as_str();
+        let at = its.iter().position(|(other, _)| *other == name).unwrap_or(its.len());
+        if at == its.len() {
+            its.push((name, Done::default()));
+        }
+        its[at].1.add(experiment);
+    }
+    for name in out.keys() {
+        if !its.iter().any(|(other, _)| other == name) {
+            its.push((name, Done::default()));
         }
     }
-    if names.len() < 2 {
+    if its.len() < 2 {
         return Vec::new();
     }
-    names.into_iter().map(|name| record(name, experiments, out.get(name), decimals)).collect()
+    its.into_iter().map(|(name, done)| record(name, &done, out.get(name), decimals)).collect()
 }
 
-fn record(name: &str, experiments: &[Experiment], out: Option<&String>, decimals: usize) -> String {
-    let own: Vec<&Experiment> =
-        experiments.iter().filter(|it| !it.record.baseline && it.record.proposer == name).collect();
-    let kept = own.iter().filter(|it| improved(it)).count();
-    let gain: f64 = own.iter().filter(|it| improved(it)).filter_map(|it| it.record.delta).sum();
-    let seconds = own.iter().map(|it| it.record.seconds.0).sum();
-    let mut cost = Cost::default();
-    for experiment in &own {
-        cost += experiment.record.cost;
+/// What a proposer has done.
+#[derive(Default)]
+struct Done {
+    tried: usize,
+    kept: usize,
+    gain: f64,
+    seconds: f64,
+    cost: Cost,
+}
+
+impl Done {
+    fn add(&mut self, experiment: &Experiment) {
+        self.tried += 1;
+        if improved(experiment) {
+            self.kept += 1;
+            self.gain += experiment.record.delta.unwrap_or_default();
+        }
+        self.seconds += experiment.record.seconds.0;
+        self.cost += experiment.record.cost;
     }
-    let mut parts = vec![format!("{kept} kept of {}", own.len())];
+}
+
+fn record(name: &str, done: &Done, out: Option<&String>, decimals: usize) -> String {
+    let Done { tried, kept, gain, seconds, cost } = *done;
+    let mut parts = vec![format!("{kept} kept of {tried}")];
     if kept > 0 {
         parts[0] = format!("{}, {} in {}", parts[0], signed(gain, decimals), duration(Seconds(seconds)));
     }

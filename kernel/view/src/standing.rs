@@ -16,13 +16,19 @@ const OUTCOMES: [(Status, &str); 6] = [
     (Status::Waiting, "waiting"),
 ];
 
+/// What candidates have scored, by commit and epoch.
+type Values<'a> = HashMap<(&'a CommitId, &'a Epoch), f64>;
+
 /// Baselines, the best and counts of a list of experiments in the order of their numbers.
 pub(crate) struct Standing<'a> {
     baselines: HashMap<&'a Epoch, f64>,
     /// In the order of their numbers.
     all: &'a [Experiment],
-    /// The value of each candidate, by its commit and epoch, once one was asked for.
-    values: OnceCell<HashMap<(&'a CommitId, &'a Epoch), f64>>,
+    /// The value of each kept candidate, by its commit and epoch, once one was asked for: few experiments build on
+    /// another, and those that were kept are few.
+    kept: OnceCell<Values<'a>>,
+    /// The same of all.
+    values: OnceCell<Values<'a>>,
     /// What is compared with the best: the epoch of the last baseline.
     current: Option<&'a Epoch>,
     /// The best of what was kept in the current epoch: that of the last baseline.
@@ -39,6 +45,7 @@ impl<'a> Standing<'a> {
         Self {
             baselines,
             all: experiments,
+            kept: OnceCell::new(),
             values: OnceCell::new(),
             current,
             best: lab::experiment::best(experiments),
@@ -56,7 +63,10 @@ impl<'a> Standing<'a> {
         let record = &experiment.record;
         let value = |parent| {
             let of = |(e, value): (&'a Experiment, f64)| ((&e.record.candidate, &e.record.epoch), value);
-            self.values.get_or_init(|| valued(self.all).map(of).collect()).get(&(parent, &record.epoch))
+            let kept = |(e, _): &(&Experiment, f64)| e.record.status == Status::Keep;
+            let key = (parent, &record.epoch);
+            let known = self.kept.get_or_init(|| valued(self.all).filter(kept).map(of).collect()).get(&key);
+            known.or_else(|| self.values.get_or_init(|| valued(self.all).map(of).collect()).get(&key))
         };
         let parent = record.parent.as_ref().and_then(value);
         let delta = parent.and_then(|parent| Some(record.value? - parent)).or(record.delta);

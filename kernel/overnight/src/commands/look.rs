@@ -107,7 +107,7 @@ pub(super) fn experiments(args: &ExperimentsArgs, session: &Session, sink: &dyn 
         if args.page.is_some() { args.rows } else { args.rows.max(args.top.unwrap_or(0) as u64) } as usize;
     options.page = args.page.map(|page| page as usize);
     options.width = sink.width();
-    options.own = Some(shelf.own.clone());
+    options.peers = shelf.peers.clone();
     options.sort = match args.sort {
         Sort::Number if args.top.is_some() => view::Sort::Value,
         Sort::Number => view::Sort::Number,

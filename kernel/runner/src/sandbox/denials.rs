@@ -212,19 +212,22 @@ mod tests {
     fn messages_of_real_programs() {
         let rule = |path: &str, readable| Rule { path: path.into(), readable };
         let policy = Policy {
-            homes: vec!["/home/ada".into()],
+            homes: vec!["/home/_me".into()],
             rules: vec![
                 rule("/tmp", false),
-                rule("/home/ada/.cache/uv", true),
-                rule("/home/ada/.cache/huggingface", true),
+                rule("/home/_me/.cache/uv", true),
+                rule("/home/_me/.cache/huggingface", true),
             ],
             writes: vec!["/slots/0/tree".into()],
             ..Policy::default()
         };
-        let seen =
-            Seen { policy: &policy, folder: Path::new("/slots/0/tree"), home: Some(Path::new("/home/ada")) };
+        let seen = Seen {
+            policy: &policy,
+            folder: Path::new("/slots/0/tree"),
+            home: Some(Path::new("/home/_me")),
+        };
         let logs = [
-            "Traceback (most recent call last):\n  File \"train.py\", line 3, in <module>\n    open('/home/ada/.netrc')\nPermissionError: [Errno 13] Permission denied: '/home/ada/.netrc'",
+            "Traceback (most recent call last):\n  File \"train.py\", line 3, in <module>\n    open('/home/_me/.netrc')\nPermissionError: [Errno 13] Permission denied: '/home/_me/.netrc'",
             "Traceback (most recent call last):\n  File \"/slots/0/tree/train.py\", line 1, in <module>\nPermissionError: [Errno 13] Permission denied: '/data/out/model.pt'",
             "PermissionError: [Errno 13] Permission denied: '../../shared/x'",
             "cat: /tmp/nowhere/corpus.txt: Permission denied",
@@ -232,10 +235,10 @@ mod tests {
             "mkdir: cannot create directory '/data/out': Permission denied",
             "RuntimeError: [enforce fail at inline_container.cc:595] . unexpected pos 64\nRuntimeError: File /data/m.pt cannot be opened: Permission denied",
             "thread 'main' panicked at src/main.rs:4:10:\ncalled `Result::unwrap()` on an `Err` value: Custom { kind: PermissionDenied, error: \"failed to open `/tmp/nowhere/x`: Permission denied (os error 13)\" }",
-            "error: Failed to initialize cache at `/home/ada/.cache/uv`\n  Caused by: failed to open file `/home/ada/.cache/uv/CACHEDIR.TAG`: Permission denied (os error 13)",
-            "PermissionError: [Errno 13] Permission denied: '/home/ada/.cache/huggingface/datasets/x.lock'",
+            "error: Failed to initialize cache at `/home/_me/.cache/uv`\n  Caused by: failed to open file `/home/_me/.cache/uv/CACHEDIR.TAG`: Permission denied (os error 13)",
+            "PermissionError: [Errno 13] Permission denied: '/home/_me/.cache/huggingface/datasets/x.lock'",
             "OSError: [Errno 30] Read-only file system: '/opt/x'",
-            "PermissionError: [Errno 1] Operation not permitted: '/home/ada/lab/train.py'",
+            "PermissionError: [Errno 1] Operation not permitted: '/home/_me/lab/train.py'",
             "curl: (6) Could not resolve host: example.org",
             "curl: (7) Couldn't connect to server",
             "urllib.error.URLError: <urlopen error [Errno -3] Temporary failure in name resolution>",
@@ -259,8 +262,8 @@ mod tests {
             );
         }
         insta::assert_snapshot!(said, @r##"
-        PermissionError: [Errno 13] Permission denied: '/home/ada/.n
-          the sandbox denied reading /home/ada/.netrc: add `reads: [~/.netrc]` to program.md
+        PermissionError: [Errno 13] Permission denied: '/home/_me/.n
+          the sandbox denied reading /home/_me/.netrc: add `reads: [~/.netrc]` to program.md
         PermissionError: [Errno 13] Permission denied: '/data/out/mo
           the sandbox denied writing to /data/out/model.pt: add `writes: [/data/out]` to program.md
         PermissionError: [Errno 13] Permission denied: '../../shared
@@ -275,14 +278,14 @@ mod tests {
           the sandbox denied writing to /data/m.pt: add `writes: [/data]` to program.md
         called `Result::unwrap()` on an `Err` value: Custom { kind:
           the sandbox denied reading /tmp/nowhere/x: add `reads: [/tmp/nowhere/x]` to program.md
-          Caused by: failed to open file `/home/ada/.cache/uv/CACHED
-          the sandbox denied writing to /home/ada/.cache/uv/CACHEDIR.TAG: add `writes: [~/.cache/uv]` to program.md
-        PermissionError: [Errno 13] Permission denied: '/home/ada/.c
-          the sandbox denied writing to /home/ada/.cache/huggingface/datasets/x.lock: add `writes: [~/.cache/huggingface/datasets]` to program.md
+          Caused by: failed to open file `/home/_me/.cache/uv/CACHED
+          the sandbox denied writing to /home/_me/.cache/uv/CACHEDIR.TAG: add `writes: [~/.cache/uv]` to program.md
+        PermissionError: [Errno 13] Permission denied: '/home/_me/.c
+          the sandbox denied writing to /home/_me/.cache/huggingface/datasets/x.lock: add `writes: [~/.cache/huggingface/datasets]` to program.md
         OSError: [Errno 30] Read-only file system: '/opt/x'
           the sandbox denied writing to /opt/x: add `writes: [/opt]` to program.md
-        PermissionError: [Errno 1] Operation not permitted: '/home/a
-          the sandbox denied writing to /home/ada/lab/train.py: add `writes: [~/lab]` to program.md
+        PermissionError: [Errno 1] Operation not permitted: '/home/_
+          the sandbox denied writing to /home/_me/lab/train.py: add `writes: [~/lab]` to program.md
         curl: (6) Could not resolve host: example.org
           the sandbox has no network: have `setup:` fetch what it needs, or add `network: true` to program.md
         curl: (7) Couldn't connect to server

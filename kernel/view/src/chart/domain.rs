@@ -25,6 +25,9 @@ impl Scale {
     }
 }
 
+/// What lies farther from 0 than this would have an axis without an end.
+const FARTHEST: f64 = f64::MAX / 4.0;
+
 /// Columns of the name of a category.
 const NAME: usize = 26;
 
@@ -85,7 +88,8 @@ fn scale(axis: &Axis, values: &[f64], margin: f64, count: usize) -> Scale {
     let (low, high) = match axis.domain {
         Some((low, high)) => (place(low), place(high)),
         None => {
-            around(values.iter().map(|value| place(*value)).filter(|place| place.is_finite()), margin, log)
+            let places = values.iter().map(|value| place(*value)).filter(|place| place.is_finite());
+            around(places.map(|place| place.clamp(-FARTHEST, FARTHEST)), margin, log)
         }
     };
     let (low, high) = if high > low { (low, high) } else { (low - 0.5, low + 0.5) };

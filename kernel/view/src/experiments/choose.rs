@@ -1,5 +1,7 @@
 //! Which rows the table has, and in which order.
 
+use std::{cell::LazyCell, ops::Deref};
+
 use lab::{Direction, Experiment, Status};
 
 use super::{Options, Sort, memory_mb};
@@ -7,12 +9,12 @@ use crate::standing::Standing;
 
 /// What the options choose from `all`, in their order; how many rows are shown at once does not matter here.
 pub fn choose<'a>(all: &'a [Experiment], options: &Options) -> Vec<&'a Experiment> {
-    choose_by(&Standing::of(all), all, options)
+    choose_by(&LazyCell::new(|| Standing::of(all)), all, options)
 }
 
-/// The same, where it is known how they stand to each other.
+/// The same, where it may be known how they stand to each other, which few orders need.
 pub(super) fn choose_by<'a>(
-    standing: &Standing<'_>,
+    standing: &impl Deref<Target = Standing<'a>>,
     all: &'a [Experiment],
     options: &Options,
 ) -> Vec<&'a Experiment> {

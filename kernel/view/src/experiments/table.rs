@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use lab::{Experiment, Peers};
+use lab::Experiment;
 use maud::{Markup, html};
 
 use super::{Options, Sort, choose::choose_by, choose::first, headline, hypothesis, memory, memory_mb};
@@ -39,14 +39,11 @@ fn by(proposer: &str) -> String {
 /// The table of `all` experiments of a tag (in the order of their numbers; the options choose from them).
 pub fn experiments(all: &[Experiment], options: &Options) -> Bundle {
     let standing = Standing::of(all);
-    let mut rows = choose_by(&standing, all, options);
+    let mut rows = choose_by(&&standing, all, options);
     let found = rows.len();
     let begin = first(found, options);
     rows = rows.into_iter().skip(begin).take(options.limit).collect();
-    let own = options.own.as_deref();
-    // Without a writer of one's own nobody is another's.
-    let peers = own.map(|_| Peers::of(all.iter().map(|e| e.record.as_ref()), own)).unwrap_or_default();
-    let view = View { standing, options, peers, decimals: decimals(all) };
+    let view = View { standing, options, decimals: decimals(all) };
     let cut = cut(begin, rows.len(), found, options);
     let summary = view.summary(all);
     let records = records(all, &BTreeMap::new(), view.decimals);
@@ -78,7 +75,6 @@ fn cut(begin: usize, shown: usize, found: usize, options: &Options) -> Option<St
 struct View<'a> {
     standing: Standing<'a>,
     options: &'a Options,
-    peers: Peers,
     decimals: usize,
 }
 
@@ -119,12 +115,12 @@ impl View<'_> {
         if all.is_empty() {
             return "No experiments yet: `loop start` begins.".to_owned();
         }
-        let headline = headline(&self.standing, &self.options.metric, self.decimals, &self.peers);
+        let headline = headline(&self.standing, &self.options.metric, self.decimals, &self.options.peers);
         [headline, Some(tally(all))].into_iter().flatten().collect::<Vec<_>>().join(" · ")
     }
 
     fn number(&self, experiment: &Experiment) -> String {
-        self.peers.label(&experiment.record)
+        self.options.peers.label(&experiment.record)
     }
 
     /// The columns that any of these rows has something in.

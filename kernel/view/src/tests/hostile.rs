@@ -35,7 +35,7 @@ fn nothing_that_is_shown_can_script_the_page() {
     EVIL.clone_into(&mut metric.name);
     metric.unit = Some(EVIL.to_owned());
     let mut options = Options::new(metric.clone());
-    options.own = Some("somebody else".to_owned());
+    options.peers = lab::Peers::of(experiments.iter().map(|e| e.record.as_ref()), Some("somebody else"));
     assert_harmless(&crate::experiments(&experiments, &options));
     assert_harmless(&chart::progress(&experiments, &metric).bundle());
     let curve = chart::curves(vec![(EVIL.to_owned(), vec![(0.0, 1.0), (1.0, 2.0)])], EVIL, EVIL);

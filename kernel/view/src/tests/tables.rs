@@ -85,7 +85,7 @@ fn sorted_filtered_and_cut() {
     … the last 4 of 1,000 experiments; `--page N` shows one of 250 pages
     ");
     (options.sort, options.top, options.statuses) = (Sort::Value, Some(3), vec![lab::Status::Keep]);
-    options.own = Some("another".to_owned());
+    options.peers = lab::Peers::of(all.iter().map(|e| e.record.as_ref()), Some("another"));
     assert_snapshot!(crate::experiments(&all, &options).text(), @r"
     tokens_per_second 11,908 → 11,990 1/s (+0.7%, experiment ada/967) · 199 kept of 999 tried (20%), 96 crashed
 
