@@ -221,11 +221,8 @@ mod tests {
             writes: vec!["/slots/0/tree".into()],
             ..Policy::default()
         };
-        let seen = Seen {
-            policy: &policy,
-            folder: Path::new("/slots/0/tree"),
-            home: Some(Path::new("/home/_me")),
-        };
+        let seen =
+            Seen { policy: &policy, folder: Path::new("/slots/0/tree"), home: Some(Path::new("/home/_me")) };
         let logs = [
             "Traceback (most recent call last):\n  File \"train.py\", line 3, in <module>\n    open('/home/_me/.netrc')\nPermissionError: [Errno 13] Permission denied: '/home/_me/.netrc'",
             "Traceback (most recent call last):\n  File \"/slots/0/tree/train.py\", line 1, in <module>\nPermissionError: [Errno 13] Permission denied: '/data/out/model.pt'",
