@@ -171,7 +171,7 @@ impl RunnerError {
                 Some("run the command by hand in the lab's folder and see what it needs".to_owned())
             }
             Self::Lab(_) => {
-                Some("`overnight program check` shows the program with the error in its place".to_owned())
+                Some("`overnight program` shows the program with the error in its place".to_owned())
             }
             Self::Spawn { .. } => {
                 Some("is the program still where it was when the runner started?".to_owned())
