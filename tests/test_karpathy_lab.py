@@ -83,6 +83,22 @@ def test_it_runs_with_nothing_configured(karpathy: Lab, place: Place) -> None:
     assert karpathy.git("log", "--format=%H", "autoresearch/main").splitlines()
 
 
+def test_its_data_can_be_read(karpathy: Lab, place: Place) -> None:
+    """`prepare.py` keeps it in the home folder, of which a run sees little."""
+    uv = place.path / "bin/uv"
+    uv.write_text(UV)
+    uv.chmod(0o755)
+    shard = Path(place.env["HOME"]) / ".cache/autoresearch/data/shard_00000.parquet"
+    shard.parent.mkdir(parents=True)
+    shard.write_text("PAR1")
+    data = "import os\nDATA = open(os.path.expanduser('~/.cache/autoresearch/data/shard_00000.parquet')).read()\n"
+    karpathy.write("train.py", data + TRAIN)
+    karpathy.commit()
+    karpathy.night("--experiments", "1")
+    [baseline] = karpathy.is_sound(1)
+    assert baseline["status"] == "keep", karpathy.overnight("log", "0").out
+
+
 def test_without_uv_the_error_says_so(karpathy: Lab, place: Place) -> None:
     place.env["PATH"] = without("uv", place)
     said = karpathy.overnight("loop", "start", "--wait", "--experiments", "2", code=None)

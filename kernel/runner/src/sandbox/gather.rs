@@ -9,7 +9,7 @@ use super::{Facts, PROC, Policy, Rule, tools};
 use crate::{Paths, Variables};
 
 /// Entries of a home, dot in front or not, that hold programs, packages and downloads, and no keys.
-const NEEDED: [&str; 44] = [
+const NEEDED: [&str; 45] = [
     ".cargo",
     ".rustup",
     ".pyenv",
@@ -43,6 +43,7 @@ const NEEDED: [&str; 44] = [
     ".cache/uv",
     ".cache/pip",
     ".cache/huggingface",
+    ".cache/autoresearch",
     ".cache/torch",
     ".cache/triton",
     ".cache/fontconfig",
