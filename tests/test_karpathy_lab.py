@@ -61,10 +61,15 @@ def karpathy(bare_lab: Lab) -> Lab:
     return bare_lab
 
 
-def test_it_runs_with_nothing_configured(karpathy: Lab, place: Place) -> None:
+def with_uv(place: Place) -> None:
+    """Puts `uv` on the path."""
     uv = place.path / "bin/uv"
     uv.write_text(UV)
     uv.chmod(0o755)
+
+
+def test_it_runs_with_nothing_configured(karpathy: Lab, place: Place) -> None:
+    with_uv(place)
     karpathy.night("--experiments", "4", "--seed", "3")
 
     found = karpathy.is_sound(4)
@@ -85,9 +90,7 @@ def test_it_runs_with_nothing_configured(karpathy: Lab, place: Place) -> None:
 
 def test_its_data_can_be_read(karpathy: Lab, place: Place) -> None:
     """`prepare.py` keeps it in the home folder, of which a run sees little."""
-    uv = place.path / "bin/uv"
-    uv.write_text(UV)
-    uv.chmod(0o755)
+    with_uv(place)
     shard = Path(place.env["HOME"]) / ".cache/autoresearch/data/shard_00000.parquet"
     shard.parent.mkdir(parents=True)
     shard.write_text("PAR1")
@@ -129,9 +132,7 @@ def commit_of(lab: Lab, text: str, message: str) -> str:
 
 def test_an_old_branch_becomes_experiments_and_the_loop_goes_on_from_it(karpathy: Lab, place: Place) -> None:
     """As an agent has left it: keeps are commits, discards were reset away, the table is not committed."""
-    uv = place.path / "bin/uv"
-    uv.write_text(UV)
-    uv.chmod(0o755)
+    with_uv(place)
     start = karpathy.git("rev-parse", "HEAD").strip()
     karpathy.git("checkout", "--quiet", "-b", "autoresearch/mar5")
     deeper = commit_of(karpathy, TRAIN.replace("DEPTH = 8", "DEPTH = 10"), "increase depth to 10")

@@ -42,12 +42,12 @@ impl Client {
     /// Has a runner end that has nothing to do, and waits until it is gone; one that has is left alone.
     pub async fn retire(mut self) {
         if self.request(&Request::Retire).await.is_ok() {
-            self.gone().await;
+            self.until_gone().await;
         }
     }
 
     /// Waits until the runner, which says nothing more, is gone: its process ends, and with it this stream.
-    async fn gone(&mut self) {
+    async fn until_gone(&mut self) {
         let _ = self.stream.read_to_end(&mut Vec::new()).await;
     }
 
@@ -73,7 +73,7 @@ impl Client {
         }
         match serde_json::from_str(&answer).map_err(unreadable)? {
             Response::Ending => {
-                self.gone().await;
+                self.until_gone().await;
                 Err(RunnerError::Ending)
             }
             Response::Error { message, hint, code } => Err(RunnerError::Told { message, hint, code }),

@@ -26,13 +26,11 @@ impl Engine {
     /// Does what is asked, and answers.
     pub(crate) async fn handle(&self, request: Request) -> Response {
         // Somebody who only looks does not keep a runner alive that has nothing to do.
-        let _asking = match &request {
-            Request::Status => None,
-            _ => match self.asking() {
-                None => return Response::Ending,
-                asking => asking,
-            },
-        };
+        let looks = request == Request::Status;
+        let asking = if looks { None } else { self.asking() };
+        if asking.is_none() && !looks {
+            return Response::Ending;
+        }
         let answer = self.answer(request).await;
         answer.unwrap_or_else(|error| Response::error(&error))
     }

@@ -1,7 +1,5 @@
 //! Which rows the table has, and in which order.
 
-use std::{cell::LazyCell, ops::Deref};
-
 use lab::{Direction, Experiment, Status};
 
 use super::{Options, Sort, memory_mb};
@@ -9,12 +7,12 @@ use crate::standing::Standing;
 
 /// What the options choose from `all`, in their order; how many rows are shown at once does not matter here.
 pub fn choose<'a>(all: &'a [Experiment], options: &Options) -> Vec<&'a Experiment> {
-    choose_by(&LazyCell::new(|| Standing::of(all)), all, options)
+    choose_by(&Standing::of(all), all, options)
 }
 
-/// The same, where it may be known how they stand to each other, which few orders need.
+/// The same, where it is known how they stand to each other.
 pub(super) fn choose_by<'a>(
-    standing: &impl Deref<Target = Standing<'a>>,
+    standing: &Standing<'_>,
     all: &'a [Experiment],
     options: &Options,
 ) -> Vec<&'a Experiment> {

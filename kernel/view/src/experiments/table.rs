@@ -39,7 +39,7 @@ fn by(proposer: &str) -> String {
 /// The table of `all` experiments of a tag (in the order of their numbers; the options choose from them).
 pub fn experiments(all: &[Experiment], options: &Options) -> Bundle {
     let standing = Standing::of(all);
-    let mut rows = choose_by(&&standing, all, options);
+    let mut rows = choose_by(&standing, all, options);
     let found = rows.len();
     let begin = first(found, options);
     rows = rows.into_iter().skip(begin).take(options.limit).collect();

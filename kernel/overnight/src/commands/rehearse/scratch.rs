@@ -275,8 +275,8 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     fs::write(path, bytes).map_err(|error| Failure::io("write", path, &error))
 }
 
-/// Removes a folder, also one in which a run has left folders that may not be written.
-/// Removes a folder whatever its modes, also where a process that is being killed writes into it once more.
+/// Removes a folder, also one in which a run has left folders that may not be written, or into which a process that is
+/// being killed writes once more.
 fn remove(path: &Path) {
     let begun = Instant::now();
     while path.exists() && fs::remove_dir_all(path).is_err() && begun.elapsed() < PATIENCE {
