@@ -281,6 +281,9 @@ pub(crate) struct StartArgs {
     /// The seed of proposer and runs.
     #[arg(long, default_value_t = 42)]
     pub(crate) seed: u64,
+    /// In a checkout of karpathy/autoresearch whose data is missing, run its `prepare.py` first without asking.
+    #[arg(long)]
+    pub(crate) prepare: bool,
     /// Stay until the loop ends.
     #[arg(long)]
     pub(crate) wait: bool,

@@ -1,5 +1,6 @@
 //! Overnight: the Karpathy loop from a notebook or a terminal, every experiment kept in git.
 
+mod child;
 mod commands;
 mod env;
 mod failure;

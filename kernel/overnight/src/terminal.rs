@@ -4,6 +4,7 @@ use std::io::{IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};
 
 use terminal_size::{Height, Width, terminal_size_of};
+use tokio::sync::oneshot;
 use view::Bundle;
 use view::text::{clip, columns};
 
@@ -131,6 +132,25 @@ fn rows(lines: &[usize], width: usize) -> usize {
 /// Prints a line.
 pub(crate) fn say(line: &str) {
     Terminal::write(&format!("{line}\n"));
+}
+
+/// Asks a person yes or no; no where there is nobody to ask.
+#[allow(clippy::print_stderr, reason = "this is where the program talks")]
+pub(crate) async fn ask(question: &str) -> bool {
+    let input = std::io::stdin();
+    if !input.is_terminal() || !std::io::stderr().is_terminal() {
+        return false;
+    }
+    eprint!("{question}");
+    let (tell, told) = oneshot::channel();
+    // On no thread of the runtime's: after an interrupt that would wait for the line.
+    std::thread::spawn(move || {
+        let mut answer = String::new();
+        let _ = input.read_line(&mut answer);
+        let _ = tell.send(answer);
+    });
+    let answer = told.await.unwrap_or_default();
+    ["y", "yes"].contains(&answer.trim().to_lowercase().as_str())
 }
 
 /// Prints what went wrong on standard error.

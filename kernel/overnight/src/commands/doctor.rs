@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::json;
 use view::Bundle;
 
+use super::data::Missing;
 use crate::env;
 use crate::failure::Failure;
 use crate::session::Session;
@@ -57,6 +58,7 @@ fn checks(session: &Session) -> Vec<Check> {
                     checks.push(sandbox(runner::Facts::probe(), lab.sandbox, lab.network));
                     checks.push(command("run", &lab.run, ledger.root()));
                     checks.extend(lab.build.as_deref().map(|build| command("build", build, ledger.root())));
+                    checks.extend(data(session));
                     checks.extend(
                         lab.inputs
                             .iter()
@@ -150,6 +152,12 @@ fn command(what: &'static str, command: &str, root: &Path) -> Check {
             }),
         },
     }
+}
+
+/// What karpathy's `prepare.py` downloads, where it has not.
+fn data(session: &Session) -> Option<Check> {
+    let missing = Missing::of(session).ok()??;
+    Some(broken("data", missing.failure()))
 }
 
 fn input(input: &str, root: &Path, setup: Option<&str>) -> Check {

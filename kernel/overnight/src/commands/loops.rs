@@ -8,6 +8,7 @@ use runner::{Request, Response, StartOptions};
 use serde_json::json;
 use view::Bundle;
 
+use super::data::Missing;
 use super::watcher::Watcher;
 use super::{rehearse, say, space};
 use crate::failure::{ExitCode, Failure};
@@ -78,6 +79,9 @@ pub(crate) async fn start(args: &StartArgs, session: &Session, sink: &dyn Sink) 
         max_cost: args.max_cost,
     };
     let running = watcher.status().await?.state != LoopState::Idle;
+    if let (false, Some(missing)) = (running, Missing::of(session)?) {
+        missing.prepare(args.prepare, session, sink).await?;
+    }
     if let (false, Some(idle)) = (running, watcher.client().await?) {
         // The new one has the environment of now: a key may have been set since.
         idle.retire().await;

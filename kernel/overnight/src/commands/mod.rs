@@ -3,6 +3,7 @@
 pub(crate) mod ask;
 mod brief;
 mod constants;
+mod data;
 mod decide;
 mod doctor;
 mod exchange;

@@ -3,12 +3,11 @@
 use std::process::Stdio;
 
 use jupyter::Io;
-use nix::sys::signal::{Signal, killpg};
-use nix::unistd::Pid;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Command;
 
 use super::surroundings::Surroundings;
+use crate::child::Group;
 use crate::failure::Failure;
 
 /// Runs `script` with `shell`.
@@ -24,7 +23,7 @@ pub(super) async fn run(shell: &str, script: &str, here: &Surroundings, io: &Io)
         .kill_on_drop(true)
         .spawn()
         .map_err(|error| Failure::new(format!("cannot start {shell}: {error}")))?;
-    let _group = Group(child.id());
+    let _group = Group::of(&child);
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let (_, _, status) = tokio::join!(
         stream(stdout, |text| io.stdout(text)),
@@ -33,18 +32,6 @@ pub(super) async fn run(shell: &str, script: &str, here: &Surroundings, io: &Io)
     );
     let status = status.map_err(|error| Failure::new(format!("cannot wait for {shell}: {error}")))?;
     if status.success() { Ok(()) } else { Err(Failure::new(format!("{shell} ended with {status}"))) }
-}
-
-/// Ends the whole process group when it is dropped, as it is by an interrupt.
-struct Group(Option<u32>);
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        if let Some(pid) = self.0 {
-            // It has most often ended by itself.
-            let _ = killpg(Pid::from_raw(pid.cast_signed()), Signal::SIGKILL);
-        }
-    }
 }
 
 /// Passes text on as it comes, never cutting a character.

@@ -17,6 +17,7 @@ use lab::{AtBudget, Lab, Seconds, Tag};
 use runner::rehearsal::{Setup, Timing};
 use runner::{Paths, StartOptions, Variables};
 
+use super::data::Missing;
 use super::watcher::Watcher;
 use crate::env;
 use crate::failure::{ExitCode, Failure};
@@ -41,13 +42,14 @@ const OTHER: &str = "rehearsal-stand-in";
 /// Plays the night, and fails where something would spoil it.
 pub(super) async fn run(args: &StartArgs, session: &Session, sink: &dyn Sink) -> Result<(), Failure> {
     let mut report = Report::new(sink, session.json);
-    let end = rehearse(args, session, &mut report).await;
+    let end = rehearse(args, session, sink, &mut report).await;
     report.end(end)
 }
 
 async fn rehearse(
     args: &StartArgs,
     session: &Session,
+    sink: &dyn Sink,
     report: &mut Report<'_>,
 ) -> Result<(Forecast, String), Failure> {
     report.begin("program");
@@ -59,6 +61,12 @@ async fn rehearse(
         .hint("rehearse before `loop start`, or after `loop stop`"));
     }
     drop(watcher);
+    if let Some(missing) = Missing::of(session)? {
+        report.begin("data");
+        missing.prepare(args.prepare, session, sink).await?;
+        report.ok("`prepare.py` has made it");
+        report.begin("program");
+    }
     let mut variables = env::all();
     variables.extend(session.env.clone());
     let variables = Variables(variables);
