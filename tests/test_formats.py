@@ -1,4 +1,5 @@
-"""What an older version wrote is read and gone on from; what a newer one wrote is kept, or refused in a sentence.
+"""What is printed in the wild is read. What an older version wrote is read and gone on from; what a newer one wrote is
+kept, or refused in a sentence.
 
 `formats/1` is a lab as the first version of these formats left it: four experiments, a note and a steering. It is
 never made anew: where a format changes, another folder joins it.
@@ -10,6 +11,7 @@ import json
 import os
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -176,3 +178,41 @@ def test_the_files_of_an_old_run_are_read(place: Place) -> None:
     (later / "job.json").write_text(json.dumps(job | {"schema": 2}))
     place.command([str(BINARY), "shim", str(later)], place.path, code=1)
     assert "schema 2" in (later / "shim.error").read_text()
+
+
+# How programs of others print what decides, last line by last line.
+PRINTED = {
+    "karpathy": ("val_bpb", ["---", "val_bpb:          0.997900", "peak_vram_mb:     45060.2"], 0.9979),
+    "a space before the colon": ("val_accuracy", ["val_accuracy : 0.9000"], 0.9),
+    "METRIC": ("score", ["METRIC other=4", "METRIC score=1.23"], 1.23),
+    "an assignment": ("parse_us", ["parse_us=121446"], 121446),
+    "JSON on the last line": ("score", ["warming up", '{"score": 0.75, "valid": true, "n": 3}'], 0.75),
+    "a flag beside it": ("score", ["score: 2.5", "valid: true"], 2.5),
+    "a flag after it": ("score", ["valid=1 score=2.5"], 2.5),
+}
+
+
+@pytest.mark.parametrize("how", PRINTED)
+def test_what_programs_print_is_read(make_lab: Callable[..., Lab], how: str) -> None:
+    metric, lines, value = PRINTED[how]
+    lab = make_lab(metric=metric, run="python3 -S harness.py")
+    lab.write("harness.py", "".join(f"print({line!r})\n" for line in lines))
+    lab.commit()
+    lab.night("--experiments", "1")
+    [baseline] = lab.is_sound(1)
+    assert (baseline["status"], baseline["value"]) == ("keep", value), lab.overnight("log", "0").out
+    assert lab.json("sql", f"SELECT {metric} FROM experiments") == [{metric: value}]
+
+
+def test_another_metric_than_the_program_names_is_asked_for(bare_lab: Lab, place: Place) -> None:
+    """A program without settings is about `val_bpb`, whatever its prose says: nothing is guessed."""
+    bare_lab.write("program.md", "Get the highest val_accuracy.\n")
+    bare_lab.write("train.py", "RATE = 0.1\nprint('val_accuracy : 0.9000')\nprint('seconds: 3')\n")
+    bare_lab.commit()
+    (place.path / "bin/uv").write_text('#!/bin/sh\nshift\nexec python3 -S "$@"\n')
+    (place.path / "bin/uv").chmod(0o755)
+    said = bare_lab.night("--experiments", "2", code=4)
+    assert "it ended without printing `val_bpb`" in said.err
+    assert "hint: it printed seconds, val_accuracy: name the one that decides as `metric:` in program.md" in said.err
+    [baseline] = bare_lab.is_sound(1)
+    assert (baseline["status"], baseline["value"]) == ("crash", None)

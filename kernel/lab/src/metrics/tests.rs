@@ -112,7 +112,7 @@ fn other_loops() {
 
 #[test]
 fn summaries() {
-    let output = "val_accuracy : 0.9000\nMETRIC ms=41.5\nMETRIC a.b=1 c/d: 2\nx = -1.5e3\nloss: 1\nloss: 2 (best)\ntotal: 5 s\n\
+    let output = "val_accuracy : 0.9000\nMETRIC ms=41.5\nMETRIC a.b=1 c/d: 2\nparse_us=121446\nx = -1.5e3\nloss: 1\nloss: 2 (best)\ntotal: 5 s\n\
         a: 1, b: 2\n---\nd: 4, e: 5\nstep 9 | loss: 7\n";
     insta::assert_snapshot!(read(output), @r"
     0: a=1 b=2
@@ -123,6 +123,7 @@ fn summaries() {
     e = 5
     loss = 2
     ms = 41.5
+    parse_us = 121446
     total = 5
     val_accuracy = 0.9
     x = -1500

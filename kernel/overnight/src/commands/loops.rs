@@ -22,6 +22,8 @@ const TICK: Duration = Duration::from_millis(300);
 const PATIENCE: usize = 20;
 /// How long it waits at most where it cannot look.
 const LONGEST: Duration = Duration::from_secs(30);
+/// How many printed numbers are named to a person who is to choose one.
+const NAMED: usize = 8;
 
 /// Every `loop` command but `start`.
 pub(super) async fn run(command: LoopCommand, session: &Session, sink: &dyn Sink) -> Result<(), Failure> {
@@ -204,13 +206,29 @@ fn ended(last: &LoopStatus, session: &Session) -> Result<(), Failure> {
     if let Some(baseline) = broken {
         let Record { number, reason, .. } = &*baseline.record;
         return Err(Failure::new(format!("the baseline fails (experiment {number}): {reason}"))
-            .hint(format!("`log {number}` shows what it printed"))
+            .hint(
+                unnamed(&baseline.record).unwrap_or_else(|| format!("`log {number}` shows what it printed")),
+            )
             .code(ExitCode::Baseline));
     }
     match &last.problem {
         None => Ok(()),
         Some(problem) => Err(Failure::new(problem.clone())),
     }
+}
+
+/// What to do about a run that went well and printed other numbers than the metric that the program names. Which of
+/// them is meant is for a person to say.
+fn unnamed(record: &Record) -> Option<String> {
+    let went_well = record.runs.last().is_some_and(|run| run.exit == "0");
+    let printed: Vec<&str> = record.summary.keys().take(NAMED).map(String::as_str).collect();
+    (went_well && !printed.is_empty() && !record.summary.contains_key(record.metric.as_str())).then(|| {
+        format!(
+            "it printed {}: name the one that decides as `metric:` in program.md, and say whether lower or higher is \
+             better as `direction:`",
+            printed.join(", ")
+        )
+    })
 }
 
 /// Goes on after a pause, or after the runner's death.
