@@ -204,6 +204,27 @@ def test_what_programs_print_is_read(make_lab: Callable[..., Lab], how: str) -> 
     assert lab.json("sql", f"SELECT {metric} FROM experiments") == [{metric: value}]
 
 
+def test_a_file_that_the_program_names_is_read(make_lab: Callable[..., Lab]) -> None:
+    """Written by one run, and not taken for another's: the second writes none."""
+    lab = make_lab(metric="score", metrics="out/metrics.json", run="python3 -S train.py")
+    lab.write("train.py", """\
+        import json, os
+        WIDTH = 8
+        print("score: 7")
+        if os.environ["OVERNIGHT_EXPERIMENT"] == "0":
+            os.makedirs("out", exist_ok=True)
+            with open("out/metrics.json", "w") as file:
+                json.dump({"score": 0.5, "eval": {"acc": 0.9}}, file, indent=2)
+    """)
+    lab.write(".gitignore", "out/\n")
+    lab.commit()
+    lab.night("--experiments", "2")
+    first, second = lab.is_sound(2)
+    assert (first["status"], first["value"]) == ("keep", 0.5)
+    assert first["summary"] == {"score": 0.5, "eval.acc": 0.9}
+    assert (second["status"], second["value"]) == ("discard", 7.0)
+
+
 def test_another_metric_than_the_program_names_is_asked_for(bare_lab: Lab, place: Place) -> None:
     """A program without settings is about `val_bpb`, whatever its prose says: nothing is guessed."""
     bare_lab.write("program.md", "Get the highest val_accuracy.\n")

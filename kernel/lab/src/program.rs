@@ -24,12 +24,13 @@ mod tests;
 use node::Field;
 
 /// Every setting that front matter can hold.
-pub(crate) const SETTINGS: [&str; 30] = [
+pub(crate) const SETTINGS: [&str; 31] = [
     "editable",
     "setup",
     "build",
     "run",
     "metric",
+    "metrics",
     "direction",
     "unit",
     "budget",
@@ -64,6 +65,7 @@ pub(crate) fn example(setting: &str) -> &'static str {
         "setup" | "build" => "make",
         "run" => "python train.py",
         "metric" => "val_loss",
+        "metrics" => "out/metrics.json",
         "direction" => "minimize",
         "unit" => "bits",
         "budget" => "5m",
@@ -99,6 +101,7 @@ impl Default for Lab {
             build: None,
             run: "uv run train.py".to_owned(),
             metric: MetricName::new("val_bpb"),
+            metrics: None,
             direction: Direction::Minimize,
             unit: None,
             budget: Seconds(300.0),
@@ -160,6 +163,7 @@ impl Lab {
             "build" => self.build = Some(field.text()?),
             "run" => self.run = field.text()?,
             "metric" => self.metric = MetricName::new(field.text()?),
+            "metrics" => self.metrics = Some(field.text()?),
             "direction" => {
                 let words = [("minimize", Direction::Minimize), ("maximize", Direction::Maximize)];
                 self.direction = field.word(&words)?;

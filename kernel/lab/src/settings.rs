@@ -20,6 +20,8 @@ pub struct Lab {
     pub run: String,
     /// The metric that decides.
     pub metric: MetricName,
+    /// A JSON file that a run writes its metrics to, beside what it prints.
+    pub metrics: Option<String>,
     /// Whether lower or higher is better.
     pub direction: Direction,
     /// The metric's unit, for axes and tables.
@@ -184,6 +186,10 @@ impl Lab {
         }
         add(&given.budget.0.to_string());
         add(given.hardware);
+        // Last, so that the epochs of labs without it are what they were.
+        if let Some(file) = &self.metrics {
+            add(file);
+        }
         let digits = hex::encode(hash.finalize());
         Epoch::new(&digits[..16])
     }

@@ -38,6 +38,7 @@ impl Run {
             cores: Vec::new(),
             gpu: None,
             metric: None,
+            written: None,
         };
         Self { folder, mark, job }
     }

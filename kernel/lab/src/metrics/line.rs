@@ -65,12 +65,7 @@ fn of_object(mut values: Vec<(String, f64)>) -> Line {
     let at =
         values.iter().position(|(name, value)| STEPS.contains(&name.as_str()) && whole(*value).is_some());
     let step = at.and_then(|at| whole(values.remove(at).1));
-    for (name, _) in &mut values {
-        if name.contains(' ') {
-            *name = name.replace(' ', "_");
-        }
-    }
-    values.retain(|(name, _)| is_name(name));
+    let values = named(values);
     let kind = match (step, values.len()) {
         (_, 0) => Kind::Log,
         (Some(_), _) => Kind::Row,
@@ -79,6 +74,17 @@ fn of_object(mut values: Vec<(String, f64)>) -> Line {
         (None, _) => Kind::Several,
     };
     Line { kind, step, values }
+}
+
+/// Those that have a metric's name, or one with spaces.
+pub(super) fn named(mut values: Vec<(String, f64)>) -> Vec<(String, f64)> {
+    for (name, _) in &mut values {
+        if name.contains(' ') {
+            *name = name.replace(' ', "_");
+        }
+    }
+    values.retain(|(name, _)| is_name(name));
+    values
 }
 
 fn whole(value: f64) -> Option<u64> {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::{
     Metrics, Row,
     line::{self, Kind, Line},
+    object,
 };
 use crate::Seconds;
 
@@ -71,6 +72,13 @@ impl Reader {
                 self.end_line();
             }
         }
+    }
+
+    /// Reads what the run has written to a file: an object, whose numbers are part of the summary. Whether it is one.
+    pub fn object(&mut self, text: &str) -> bool {
+        let Some(values) = object::read(text) else { return false };
+        self.keep(Line { kind: Kind::Summary, step: None, values: line::named(values) });
+        true
     }
 
     /// Drains the rows that are complete.

@@ -223,6 +223,16 @@ fn the_metric_is_the_summary_or_else_the_last_row() {
 }
 
 #[test]
+fn a_file_is_part_of_the_summary() {
+    let mut reader = Reader::new();
+    reader.push(b"score: 1\nacc: 2\n", Seconds(1.0));
+    assert!(!reader.object("[1, 2]") && !reader.object("{"));
+    assert!(reader.object("{\n  \"score\": 0.75,\n  \"eval\": {\"a b\": 3}, \"step\": 9, \"ok\": true\n}\n"));
+    assert_eq!(reader.metric("score"), Some(0.75));
+    assert_eq!(shown(&reader.finish()), "acc = 2\neval.a_b = 3\nscore = 0.75\nstep = 9\n");
+}
+
+#[test]
 fn an_endless_line_is_log_and_the_next_one_is_read() {
     let mut reader = Reader::new();
     for _ in 0..40 {

@@ -21,7 +21,9 @@ impl Check<'_> {
         self.paths("editable", &self.lab.editable)?;
         self.paths("inputs", &self.lab.inputs)?;
         self.paths("caches", &self.lab.caches)?;
+        self.paths("metrics", self.lab.metrics.as_slice())?;
         self.editable()?;
+        self.untracked("metrics", self.lab.metrics.as_slice())?;
         self.untracked("inputs", &self.lab.inputs)?;
         self.untracked("caches", &self.lab.caches)?;
         self.apart()?;

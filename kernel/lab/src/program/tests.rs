@@ -33,7 +33,7 @@ fn every_setting() {
     let lab = parse(
         "editable: [train/src/main.rs, 'model/**/*.rs']\nsetup: cargo run --release -p prepare\n\
          build: cargo build --release -p train\nrun: target/release/train # the built one\nmetric: val_bpb\n\
-         direction: maximize\nunit: bits\nbudget: 20s\ntimeout: 1h30m\nbuild_timeout: 600\nat_budget: stop\n\
+         metrics: out/m.json\ndirection: maximize\nunit: bits\nbudget: 20s\ntimeout: 1h30m\nbuild_timeout: 600\nat_budget: stop\n\
          inputs: data/\ncaches:\n  - target/\n  - .venv\nseed_env: SEED\ncrashes: 3\nrepairs: 1\nahead: false\n\
          agent_session: kept\nagent_timeout: 5m\n\
          space: {RATE: 1e-4..1e-1 log, DEPTH: [4, 6], SEED_2: fixed}\nideas: [a longer warm-up, no dropout]\n\
@@ -47,6 +47,7 @@ fn every_setting() {
         build: Some("cargo build --release -p train".to_owned()),
         run: "target/release/train".to_owned(),
         metric: MetricName::new("val_bpb"),
+        metrics: Some("out/m.json".to_owned()),
         direction: Direction::Maximize,
         unit: Some("bits".to_owned()),
         budget: Seconds(20.0),
@@ -115,7 +116,7 @@ fn an_unknown_setting_names_the_nearest() {
     assert!(message("time-out: 5m").contains("did you mean `timeout`?"));
     insta::assert_snapshot!(message("colour: red"), @r"
     program.md, line 2: `colour` is not a setting
-    the settings are editable, setup, build, run, metric, direction, unit, budget, timeout, build_timeout, at_budget, inputs, caches, seed_env, crashes, repairs, ahead, agent_session, agent_timeout, space, ideas, plateau, hooks, alert, sandbox, network, reads, writes, env, limits
+    the settings are editable, setup, build, run, metric, metrics, direction, unit, budget, timeout, build_timeout, at_budget, inputs, caches, seed_env, crashes, repairs, ahead, agent_session, agent_timeout, space, ideas, plateau, hooks, alert, sandbox, network, reads, writes, env, limits
     ");
 }
 

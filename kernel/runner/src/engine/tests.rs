@@ -52,6 +52,7 @@ impl Executor for Arc<Clockwork> {
             cores: Vec::new(),
             gpu: None,
             metric: None,
+            written: None,
         })
     }
 

@@ -210,6 +210,7 @@ impl Executor for Local {
             grace: self.grace,
             metrics: kind == Kind::Run,
             metric: (kind == Kind::Run).then(|| lab.metric.as_str().to_owned()),
+            written: lab.metrics.clone().filter(|_| kind == Kind::Run),
             cores: self.cores_of(given),
             gpu: if kind == Kind::Run { self.watched(given) } else { None },
         })

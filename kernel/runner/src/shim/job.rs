@@ -40,6 +40,9 @@ pub struct Job {
     /// The metric that decides: it is found however many others are printed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metric: Option<String>,
+    /// The JSON file in its folder that it writes further metrics to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub written: Option<String>,
 }
 
 /// A GPU to be watched.

@@ -27,6 +27,7 @@ mod rows;
 mod telemetry;
 mod tree;
 mod watch;
+mod written;
 
 pub use job::{End, Job, JobError, Watch, read_end, read_job};
 

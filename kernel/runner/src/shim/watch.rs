@@ -18,6 +18,7 @@ use super::log::Log;
 use super::meter::{GLANCE, Meter};
 use super::rows::Rows;
 use super::telemetry::Telemetry;
+use super::written::Written;
 use super::{End, Job, process, tree};
 
 /// Bytes kept of each end of the log.
@@ -40,12 +41,13 @@ enum Phase {
 }
 
 /// What the command printed, on its way to the files.
-struct Output {
+struct Output<'a> {
     pipe: Option<PipeReader>,
     buffer: Vec<u8>,
     log: Log,
     rows: Rows,
     reader: Reader,
+    written: Option<Written<'a>>,
     metrics: bool,
     telemetry: Telemetry,
     /// The step that the run has come to.
@@ -73,6 +75,7 @@ pub(super) fn watch(job: &Job, folder: &Path) -> io::Result<End> {
     let held = group.as_ref().is_some_and(|group| group.memory);
     let meter = job.sandbox.as_ref().map(|policy| Meter::new(policy, held));
 
+    let written = job.written.as_ref().map(|file| Written::begin(&job.folder, file));
     let start = Instant::now();
     let (child, pipe) = process::start(job, group.as_ref())?;
     if job.sandbox.is_some() {
@@ -84,6 +87,7 @@ pub(super) fn watch(job: &Job, folder: &Path) -> io::Result<End> {
         buffer: vec![0; 256 << 10],
         log,
         rows,
+        written,
         reader: job.metric.as_ref().map_or_else(Reader::new, |metric| Reader::watching(metric)),
         metrics: job.metrics,
         telemetry: Telemetry::start(job.gpu.as_ref(), start),
@@ -103,7 +107,7 @@ fn follow(
     job: &Job,
     main: Pid,
     signals: &SignalFd,
-    mut output: Output,
+    mut output: Output<'_>,
     mut meter: Option<Meter>,
     group: Option<&Group>,
 ) -> io::Result<End> {
@@ -224,7 +228,7 @@ fn read_signals(signals: &SignalFd) -> bool {
     stop
 }
 
-impl Output {
+impl Output<'_> {
     /// Waits until something is printed, a signal comes, or `wait` is over.
     fn wait(&self, signals: &SignalFd, wait: Duration) -> io::Result<()> {
         let wait = if self.telemetry.is_on() { wait.min(SAMPLES) } else { wait };
@@ -280,6 +284,11 @@ impl Output {
             self.reader.cut();
         } else {
             self.reader.end();
+        }
+        if let Some(Err(problem)) = self.written.take().map(|written| written.read(&mut self.reader))
+            && matches!(exit.as_str(), "0" | "budget")
+        {
+            self.problem.get_or_insert(problem);
         }
         let last = self.reader.last().clone();
         let mut metrics = self.reader.finish();
