@@ -1,7 +1,16 @@
 //! Batches of tokens.
 
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread::{self, JoinHandle};
+
+use crate::documents::Documents;
 use crate::error::PrepareError;
-use crate::random::Random;
+use crate::packing::Packer;
+
+/// Batches that wait for the model: enough to bridge a slow moment, and little memory.
+const WAITING: usize = 8;
 
 /// Rows of tokens, and for each the token that follows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,83 +19,104 @@ pub struct Batch {
     pub rows: usize,
     /// Tokens in each.
     pub sequence: usize,
-    /// Token ids, `rows` × `sequence`, row by row.
+    /// Token ids, `rows` × `sequence`, row by row; each row begins with BOS.
     pub inputs: Vec<i32>,
     /// The same one token later.
     pub targets: Vec<i32>,
 }
 
 impl Batch {
-    /// The windows of `tokens` that begin at `starts`.
-    pub(crate) fn windows(tokens: &[u16], starts: &[usize], sequence: usize) -> Self {
-        let window = |offset: usize| {
-            starts
-                .iter()
-                .flat_map(|&start| &tokens[start + offset..start + offset + sequence])
-                .map(|&token| i32::from(token))
-                .collect()
-        };
-        Self { rows: starts.len(), sequence, inputs: window(0), targets: window(1) }
+    /// The next rows of `packer`, fewer than `rows` where its documents end.
+    pub(crate) fn pack(
+        packer: &mut Packer<impl Iterator<Item = Range<usize>>>,
+        tokens: &[u16],
+        rows: usize,
+        sequence: usize,
+    ) -> Self {
+        let room = rows * sequence;
+        let mut batch =
+            Self { rows: 0, sequence, inputs: Vec::with_capacity(room), targets: Vec::with_capacity(room) };
+        let mut row = Vec::with_capacity(sequence + 1);
+        // One more than the inputs: the last target.
+        while batch.rows < rows
+            && let Some(pieces) = packer.row(sequence + 1)
+        {
+            row.clear();
+            row.extend(pieces.into_iter().flat_map(|piece| &tokens[piece]).map(|&token| i32::from(token)));
+            batch.inputs.extend_from_slice(&row[..sequence]);
+            batch.targets.extend_from_slice(&row[1..]);
+            batch.rows += 1;
+        }
+        batch
     }
 }
 
-/// Endless batches of the train split.
+/// Endless batches of the train split, packed on a thread of their own so that the model never waits.
 ///
-/// One epoch cuts the tokens into windows (at another phase each time) and visits each once, in random
-/// order. The same seed gives the same batches.
+/// The documents come in another order in each epoch. The same seed gives the same batches.
 #[derive(Debug)]
-pub struct TrainBatches<'a> {
-    tokens: &'a [u16],
-    rows: usize,
-    sequence: usize,
-    random: Random,
-    /// Starts of the windows that this epoch has yet to visit, the next one last.
-    starts: Vec<usize>,
+pub struct TrainBatches {
+    /// A batch with its epoch. Nothing only while dropping: it ends the thread.
+    packed: Option<Receiver<(Batch, usize)>>,
+    thread: Option<JoinHandle<()>>,
     epoch: usize,
 }
 
-impl<'a> TrainBatches<'a> {
+impl TrainBatches {
     pub(crate) fn new(
-        tokens: &'a [u16],
+        documents: Arc<Documents>,
         rows: usize,
         sequence: usize,
         seed: u64,
     ) -> Result<Self, PrepareError> {
-        for (name, value) in [("the batch", rows), ("the sequence", sequence)] {
-            if value == 0 {
-                return Err(PrepareError::Zero(name));
+        if rows == 0 {
+            return Err(PrepareError::Zero("the batch"));
+        }
+        if documents.count() == 0 {
+            return Err(PrepareError::TooShort { split: "train", tokens: 0, sequence });
+        }
+        let (sender, receiver) = sync_channel(WAITING);
+        let pack = move || {
+            let mut packer = Packer::new(Arc::clone(&documents).shuffled(seed));
+            loop {
+                let batch = Batch::pack(&mut packer, documents.tokens(), rows, sequence);
+                let epoch = packer.placed().div_ceil(documents.count());
+                if sender.send((batch, epoch)).is_err() {
+                    break; // The receiver was dropped.
+                }
             }
-        }
-        if tokens.len() <= sequence {
-            return Err(PrepareError::TooShort { split: "train", tokens: tokens.len(), sequence });
-        }
-        Ok(Self { tokens, rows, sequence, random: Random::new(seed), starts: Vec::new(), epoch: 0 })
+        };
+        let thread =
+            thread::Builder::new().name("batches".to_owned()).spawn(pack).map_err(PrepareError::Thread)?;
+        Ok(Self { packed: Some(receiver), thread: Some(thread), epoch: 0 })
     }
 
     /// The next batch; there is always one.
     pub fn next_batch(&mut self) -> Batch {
-        let mut starts = Vec::with_capacity(self.rows);
-        while starts.len() < self.rows {
-            match self.starts.pop() {
-                Some(start) => starts.push(start),
-                None => self.begin_epoch(),
-            }
+        if let Some((batch, epoch)) = self.packed.as_ref().and_then(|packed| packed.recv().ok()) {
+            self.epoch = epoch;
+            return batch;
         }
-        Batch::windows(self.tokens, &starts, self.sequence)
+        // The thread ends early only by a panic, which belongs to whoever needed the batch.
+        match self.thread.take().map(JoinHandle::join) {
+            Some(Err(panic)) => std::panic::resume_unwind(panic),
+            _ => unreachable!("the thread packs batches as long as it is listened to"),
+        }
     }
 
-    /// The pass over the tokens that the last batch ended in, from 1; 0 before the first batch.
+    /// How many times the documents placed up to the last batch make up the train split, rounded up: 1
+    /// in the first pass, 0 before the first batch. (karpathy's counts the documents in the buffer too.)
     pub fn epoch(&self) -> usize {
         self.epoch
     }
+}
 
-    fn begin_epoch(&mut self) {
-        // Each window needs one token more, the last target.
-        let spare = self.tokens.len() - 1;
-        let phase = self.random.below(self.sequence.min(spare - self.sequence + 1));
-        self.starts = (phase..=spare - self.sequence).step_by(self.sequence).collect();
-        self.random.shuffle(&mut self.starts);
-        self.epoch += 1;
+impl Drop for TrainBatches {
+    fn drop(&mut self) {
+        self.packed = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
     }
 }
 
@@ -94,17 +124,21 @@ impl<'a> TrainBatches<'a> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use proptest::prelude::*;
 
-    fn tokens(count: u16) -> Vec<u16> {
-        (0..count).collect()
+    /// `count` documents of BOS (0) and 1 to 40 tokens.
+    fn documents(count: usize) -> Arc<Documents> {
+        let mut tokens = Vec::new();
+        for document in 0..count {
+            tokens.push(0);
+            tokens.extend((0..=document % 40).map(|n| (1 + document + n) as u16));
+        }
+        Arc::new(Documents::new(tokens, 0).unwrap())
     }
 
     #[test]
     fn a_seed_decides_the_batches() {
-        let tokens = tokens(1000);
         let take = |seed| {
-            let mut batches = TrainBatches::new(&tokens, 4, 16, seed).unwrap();
+            let mut batches = TrainBatches::new(documents(2000), 4, 16, seed).unwrap();
             (0..40).map(|_| batches.next_batch()).collect::<Vec<_>>()
         };
         assert_eq!(take(42), take(42));
@@ -112,38 +146,44 @@ mod tests {
     }
 
     #[test]
-    fn an_epoch_visits_each_window_once() {
-        let tokens = tokens(129);
-        let mut batches = TrainBatches::new(&tokens, 1, 16, 5).unwrap();
-        let mut seen = Vec::new();
-        batches.next_batch();
-        while batches.epoch() == 1 {
-            seen.extend(batches.next_batch().inputs);
-        }
-        // The first and the last batch are of other epochs or not recorded: no token twice all the same.
-        seen.truncate(seen.len() - 16);
-        let count = seen.len();
-        seen.sort_unstable();
-        seen.dedup();
-        assert_eq!(seen.len(), count);
-        assert!(count >= 16 * 6, "{count}");
-    }
-
-    proptest! {
-        #[test]
-        fn targets_follow_inputs(count in 2u16..400, rows in 1usize..5, sequence in 1usize..40, seed: u64) {
-            let tokens = tokens(count);
-            match TrainBatches::new(&tokens, rows, sequence, seed) {
-                Ok(mut batches) => for _ in 0..20 {
-                    let batch = batches.next_batch();
-                    prop_assert_eq!(batch.inputs.len(), rows * sequence);
-                    prop_assert_eq!(batch.targets.len(), rows * sequence);
-                    for (input, target) in batch.inputs.iter().zip(&batch.targets) {
-                        prop_assert_eq!(input + 1, *target);
-                    }
-                },
-                Err(error) => prop_assert!(usize::from(count) <= sequence, "{}", error),
+    fn rows_begin_with_bos_and_targets_follow_inputs() {
+        let mut batches = TrainBatches::new(documents(30), 3, 16, 1).unwrap();
+        for _ in 0..50 {
+            let batch = batches.next_batch();
+            assert_eq!((batch.rows, batch.inputs.len(), batch.targets.len()), (3, 48, 48));
+            for (inputs, targets) in batch.inputs.chunks(16).zip(batch.targets.chunks(16)) {
+                assert_eq!(inputs[0], 0);
+                assert_eq!(inputs[1..], targets[..15]);
             }
         }
+    }
+
+    #[test]
+    fn epochs_are_counted_by_what_was_read() {
+        // 10 documents of 4 tokens; a row of 4 takes one, and none is cropped.
+        let tokens: Vec<u16> = (0..10).flat_map(|n| [0, 1 + n, 2, 3]).collect();
+        let documents = Arc::new(Documents::new(tokens, 0).unwrap());
+        let mut batches = TrainBatches::new(documents, 5, 3, 1).unwrap();
+        let mut epochs = vec![batches.epoch()];
+        epochs.extend((0..5).map(|_| {
+            batches.next_batch();
+            batches.epoch()
+        }));
+        assert_eq!(epochs, [0, 1, 1, 2, 2, 3]);
+    }
+
+    #[test]
+    fn dropping_ends_the_thread() {
+        let documents = documents(100);
+        let mut batches = TrainBatches::new(Arc::clone(&documents), 2, 8, 1).unwrap();
+        batches.next_batch();
+        drop(batches);
+        assert_eq!(Arc::strong_count(&documents), 1, "the thread's share is gone");
+    }
+
+    #[test]
+    fn no_rows_and_no_documents_are_refused() {
+        assert!(matches!(TrainBatches::new(documents(3), 0, 8, 1), Err(PrepareError::Zero(_))));
+        assert!(matches!(TrainBatches::new(documents(0), 1, 8, 1), Err(PrepareError::TooShort { .. })));
     }
 }

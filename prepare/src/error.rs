@@ -54,6 +54,10 @@ pub enum PrepareError {
     #[error("{0} must be at least 1")]
     Zero(&'static str),
 
+    /// The thread that packs batches cannot be started.
+    #[error("cannot start the thread that packs batches: {0}")]
+    Thread(std::io::Error),
+
     /// The model's answer in the evaluation cannot be a cross-entropy.
     #[error("evaluation: {0}")]
     BadNats(String),
@@ -72,6 +76,46 @@ pub enum PrepareError {
     /// A crate whose text the corpus needs is not in Cargo.lock.
     #[error("`{0}` stands in the corpus's list but not exactly once in Cargo.lock")]
     NotLocked(String),
+
+    /// A Parquet file is to be read by a build that cannot.
+    #[error("`{}` is a Parquet file, which this build of prepare does not read", .0.display())]
+    NeedsHub(PathBuf),
+
+    /// No answer from the hub, or none that is whole.
+    #[error("cannot download {url}: {reason}")]
+    Unreachable {
+        /// What was asked for.
+        url: String,
+        /// Why it failed.
+        reason: String,
+    },
+
+    /// The hub refuses a file.
+    #[error("cannot download {url}: the answer is status {status}")]
+    Refused {
+        /// What was asked for.
+        url: String,
+        /// The HTTP status.
+        status: u16,
+    },
+
+    /// What came is not the file that the hub announced.
+    #[error("the download of {url} is not the file: {reason}")]
+    WrongDownload {
+        /// What was asked for.
+        url: String,
+        /// What differs.
+        reason: String,
+    },
+
+    /// A Parquet file cannot be read.
+    #[error("cannot read text from `{}`: {reason}", path.display())]
+    BadParquet {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
 
     /// The corpus is too small to train and validate on.
     #[error("{found} bytes of text in {origin}; at least {needed} are needed")]
@@ -100,11 +144,34 @@ impl PrepareError {
             Self::Io { .. } => "check that the path exists, its permissions, and the free space",
             Self::TooShort { .. } => "use shorter sequences or more text",
             Self::Zero(_) => "set it to 1 or more",
+            Self::Thread(_) => "check the limits on threads and memory of this account",
             Self::BadNats(_) => "return the cross-entropy in nats of every target, in the order of the batch",
             Self::MissingCrate { .. } => {
                 "run `cargo fetch --locked`, or give text of your own with `--text DIR`"
             }
             Self::NotLocked(_) => "mend the list in prepare/src/corpus/registry.rs",
+            Self::NeedsHub(_) => {
+                "build with it: `cargo run --release -p prepare --features hub -- --text DIR`"
+            }
+            Self::Unreachable { .. } => {
+                "check the connection, or set HF_ENDPOINT to a mirror; what has come is kept for the next \
+                 time. Without the hub: `--text DIR`, or neither option for the offline corpus"
+            }
+            Self::Refused { status: 401 | 403, .. } => {
+                "check the dataset's name, and set HF_TOKEN to a token that may read it"
+            }
+            Self::Refused { status: 404, .. } => {
+                "check the dataset's name; its files must be named as those of \
+                 karpathy/climbmix-400b-shuffle, shard_00000.parquet to shard_06542.parquet"
+            }
+            Self::Refused { .. } => "try again later, or set HF_ENDPOINT to another mirror",
+            Self::WrongDownload { .. } => {
+                "try again; if it stays so, unset HF_ENDPOINT or set it to another mirror"
+            }
+            Self::BadParquet { .. } => {
+                "give files with a column `text`, without compression or with snappy or zstd; \
+                 delete one that is damaged, and `--hub` downloads it again"
+            }
             Self::TooLittleText { .. } => "give a folder with more .md, .txt or .rs files",
             Self::Tokenizer(_) => "check that the text is prose or code in UTF-8",
         }

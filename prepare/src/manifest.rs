@@ -9,9 +9,10 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::error::PrepareError;
+use crate::profile::Profile;
 
-/// The version of the manifest's format.
-pub(crate) const SCHEMA: u32 = 1;
+/// The version of the manifest's format: 2 since documents begin with BOS.
+pub(crate) const SCHEMA: u32 = 2;
 
 /// The manifest's file name in the data folder.
 pub(crate) const MANIFEST: &str = "manifest.json";
@@ -19,22 +20,26 @@ pub(crate) const MANIFEST: &str = "manifest.json";
 /// What was prepared.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
-    /// The version of this format, 1.
+    /// The version of this format, 2.
     pub schema: u32,
     /// SHA-256 of everything that decides the data: the text's origin and the recipe's settings.
     /// The same recipe gives the same files, byte for byte.
     pub recipe: String,
     /// Where the text came from.
     pub source: Source,
-    /// Number of token ids.
+    /// The sizes that it was prepared for.
+    pub profile: Profile,
+    /// Number of token ids, special ones included.
     pub vocab_size: usize,
+    /// The token that every document begins with.
+    pub bos: u16,
     /// The tokenizer, in the format of Hugging Face's `tokenizers`.
     pub tokenizer: FileRecord,
-    /// One byte for each token id: how many bytes of text it stands for.
+    /// One byte for each token id: how many bytes of text it stands for, 0 for special tokens.
     pub token_bytes: FileRecord,
     /// What models learn from.
     pub train: Split,
-    /// What they are judged on; no paragraph of it is in `train`.
+    /// What they are judged on; of the offline corpus and of a folder's prose no paragraph is in `train`.
     pub val: Split,
     /// Bits per byte on `val` of a model that knows only how frequent each token is in `train`. A model
     /// that learns anything from context is below it.
@@ -62,6 +67,22 @@ pub enum Source {
         /// SHA-256 over its files' names and contents.
         sha256: String,
     },
+    /// Parquet files of a dataset on the Hugging Face hub.
+    Hub {
+        /// Its name, `owner/name`.
+        dataset: String,
+        /// In the order of the text, the one for validation last.
+        files: Vec<SourceFile>,
+    },
+}
+
+/// A file that text was read from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SourceFile {
+    /// Its name.
+    pub file: String,
+    /// SHA-256 of its contents.
+    pub sha256: String,
 }
 
 /// A crate as Cargo.lock names it.
@@ -78,11 +99,11 @@ pub struct SourceCrate {
 /// A part of the tokens.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Split {
-    /// Number of tokens.
+    /// Number of tokens, BOS included.
     pub tokens: usize,
     /// Bytes of text that they stand for.
     pub bytes: usize,
-    /// Files of little-endian `u16` token ids, in order.
+    /// Files of little-endian `u16` token ids, in order; a document may go on in the next.
     pub shards: Vec<FileRecord>,
 }
 
@@ -148,12 +169,12 @@ pub(crate) fn sha256(bytes: &[u8]) -> String {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    /// A data folder with the given tokens, every token of `bytes_each` bytes.
-    pub(crate) fn folder_with(train: &[u16], val: &[u16], token_bytes: &[u8]) -> tempfile::TempDir {
+    /// A data folder with the given tokens, of which 0 is BOS.
+    fn folder_with(train: &[u16], val: &[u16], token_bytes: &[u8]) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
         let record = |file: &str, bytes: &[u8]| {
             fs::write(folder.path().join(file), bytes).unwrap();
@@ -168,7 +189,9 @@ pub(crate) mod tests {
             schema: SCHEMA,
             recipe: "test".to_owned(),
             source: Source::Registry { crates: vec![] },
+            profile: Profile::CPU,
             vocab_size: token_bytes.len(),
+            bos: 0,
             tokenizer: record("tokenizer.json", b"{}"),
             token_bytes: record("token_bytes.bin", token_bytes),
             train: split("train-000.bin", train),
@@ -184,7 +207,7 @@ pub(crate) mod tests {
 
     #[test]
     fn fields_of_a_later_version_are_kept() {
-        let folder = folder_with(&[0, 1], &[1, 0], &[1, 2]);
+        let folder = folder_with(&[0, 1], &[1, 0], &[0, 2]);
         let path = folder.path().join(MANIFEST);
         let text = fs::read_to_string(&path).unwrap();
         fs::write(&path, text.replacen('{', r#"{"holdout": [1],"#, 1)).unwrap();
@@ -196,15 +219,15 @@ pub(crate) mod tests {
 
     #[test]
     fn another_schema_and_a_damaged_file_are_named() {
-        let folder = folder_with(&[0, 1], &[1, 0], &[1, 2]);
+        let folder = folder_with(&[0, 1], &[1, 0], &[0, 2]);
         let manifest = Manifest::read(folder.path()).unwrap();
         fs::write(folder.path().join("val-000.bin"), [9, 9, 9, 9]).unwrap();
         let error = manifest.val.shards[0].read(folder.path()).unwrap_err();
         assert!(error.to_string().contains("val-000.bin"), "{error}");
 
-        fs::write(folder.path().join(MANIFEST), r#"{"schema": 2}"#).unwrap();
+        fs::write(folder.path().join(MANIFEST), r#"{"schema": 1}"#).unwrap();
         let error = Manifest::read(folder.path()).unwrap_err();
-        assert!(error.to_string().contains("schema 2, expected 1"), "{error}");
+        assert!(error.to_string().contains("schema 1, expected 2"), "{error}");
 
         fs::remove_file(folder.path().join(MANIFEST)).unwrap();
         let error = Manifest::read(folder.path()).unwrap_err();

@@ -6,8 +6,9 @@
 pub(crate) struct Random(u64);
 
 impl Random {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self(seed)
+    /// An order for each epoch, of which none repeats another's.
+    pub(crate) fn for_epoch(seed: u64, epoch: u64) -> Self {
+        Self(Self(seed).next().wrapping_add(epoch))
     }
 
     fn next(&mut self) -> u64 {
@@ -37,7 +38,7 @@ mod tests {
 
     #[test]
     fn first_numbers_of_seed_zero_are_the_published_ones() {
-        let mut random = Random::new(0);
+        let mut random = Random(0);
         assert_eq!(random.next(), 0xE220_A839_7B1D_CDAF);
         assert_eq!(random.next(), 0x6E78_9E6A_A1B9_65F4);
     }
@@ -45,7 +46,7 @@ mod tests {
     #[test]
     fn shuffle_keeps_every_item() {
         let mut items: Vec<usize> = (0..100).collect();
-        Random::new(7).shuffle(&mut items);
+        Random(7).shuffle(&mut items);
         assert_ne!(items, (0..100).collect::<Vec<_>>());
         items.sort_unstable();
         assert_eq!(items, (0..100).collect::<Vec<_>>());

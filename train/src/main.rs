@@ -1,485 +1,480 @@
-//! The one file that an experiment changes: a small GPT, trained for a fixed time on the CPU.
+//! The one file that an experiment changes: karpathy's GPT, trained for a fixed time.
 //!
 //! `program.md` says what the game is. Everything in this file is fair game: the model, the optimizer,
-//! the schedule, the constants. `prepare/` is locked: the data and the measure are the same for everybody.
+//! the schedule, the constants. `prepare/` is locked: the data and the measure are the same for everybody;
+//! so is `harness/`: the clock and the printed lines.
 //!
 //! ```text
 //! OVERNIGHT_BUDGET_SECONDS=20 OVERNIGHT_SEED=42 target/release/train
 //! ```
 //!
-//! From top to bottom: the constants, the model, the optimizer, the loop, and what the loop around this
-//! program relies on.
-#![allow(clippy::print_stdout, reason = "the lines that it prints are its interface")]
+//! From top to bottom: the constants, the model, the optimizer, the loop.
 
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
 
-use burn::tensor::activation::{gelu, relu, softmax};
+use burn::tensor::activation::sigmoid;
 use burn::tensor::module::{embedding, linear};
-use burn::tensor::{Device, Distribution, Int, Tensor, TensorData};
+use burn::tensor::{DType, Device, Distribution, Int, Tensor, TensorData};
+use fused::{Rotary, attention, capped_cross_entropy, norm, relu_squared};
+use harness::{Machine, Now, Run, Summary};
 use prepare::{Batch, Dataset};
 use rayon::prelude::*;
-
-/// Keeps memory in the process: a step allocates and frees the same buffers as the one before.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 // ---------------------------------------------------------------------------------------------------
 // Hyperparameters. After each, what the `search` proposer may try.
 // ---------------------------------------------------------------------------------------------------
 
 // The model.
-const DEPTH: usize = 3; // 1..8
-const WIDTH: usize = 128; // one of: 64, 96, 128, 192, 256
-const HEADS: usize = 4; // one of: 1, 2, 4, 8
-const MLP_RATIO: usize = 4; // one of: 1, 2, 3, 4, 6
-const SEQUENCE: usize = 64; // one of: 32, 64, 128, 256
-const ACTIVATION: &str = "relu2"; // one of: "relu", "relu2", "gelu"
-const TIED_HEAD: bool = false; // one of: true, false
-const INIT_SCALE: f64 = 1.0; // 0.2..3.0 log
+const DEPTH: usize = 4; // 1..8
+const WIDTH: usize = 128; // one of: 64, 128, 192, 256
+const HEAD: usize = 32; // one of: 16, 32, 64
+const HEADS_PER_KEY: usize = 1; // one of: 1, 2
+const MLP_RATIO: usize = 4; // one of: 2, 3, 4, 6
+const WINDOWS: &str = "SSSL"; // one of: "L", "SL", "SSSL", "SSL"
+const CAP: f32 = 15.0; // 5.0..50.0 log
 
-// The optimizer.
-const BATCH: usize = 16; // one of: 4, 8, 16, 32, 64
-const LEARNING_RATE: f64 = 1e-3; // 1e-4..3e-2 log
-const WEIGHT_DECAY: f64 = 0.1; // 1e-3..1.0 log
-const BETA_1: f64 = 0.9; // 0.8..0.98
-const BETA_2: f64 = 0.99; // 0.9..0.999
-const CLIP_NORM: f64 = 1.0; // 0.1..10.0 log
+// The optimizers: Muon for the matrices of the blocks, AdamW for the rest.
+const BATCH: usize = 8; // one of: 4, 8, 16, 32
+const MATRIX_LR: f64 = 0.04; // 0.005..0.2 log
+const EMBEDDING_LR: f64 = 0.6; // 0.05..2.0 log
+const HEAD_LR: f64 = 0.004; // 0.0005..0.05 log
+const SCALAR_LR: f64 = 0.5; // 0.05..2.0 log
+const WEIGHT_DECAY: f64 = 0.2; // 0.0..0.5
+const BETA_1: f64 = 0.8; // 0.6..0.95
+const BETA_2: f64 = 0.95; // 0.9..0.999
+const MOMENTUM: f64 = 0.95; // 0.8..0.98
 
 // The learning rate over the time budget: up, level, down.
-const WARMUP: f64 = 0.05; // 0.0..0.3
-const COOLDOWN: f64 = 0.3; // 0.0..1.0
-const FINAL_LR: f64 = 0.05; // 0.0..0.5
+const WARMUP: f64 = 0.0; // 0.0..0.3
+const COOLDOWN: f64 = 0.5; // 0.0..1.0
+const FINAL_LR: f64 = 0.0; // 0.0..0.5
 
-const EVAL_ROWS: usize = 64; // fixed
-const EXPLODED: f32 = 50.0; // fixed
-const _: () = assert!(WIDTH.is_multiple_of(HEADS), "each head needs the same share of the width");
+/// Rows that a GPU takes at once, when training and when evaluating; the batch is that many or more.
+const ROWS_AT_ONCE: usize = 8; // fixed
+
+const HEADS: usize = WIDTH / HEAD;
+const KEY_HEADS: usize = HEADS / HEADS_PER_KEY;
+/// Numbers of the stream that a gate sees.
+const GATE: usize = 32; // fixed
+const _: () = assert!(WIDTH.is_multiple_of(HEAD), "heads share the width");
+const _: () = assert!(HEADS.is_multiple_of(HEADS_PER_KEY), "heads share keys");
 
 // ---------------------------------------------------------------------------------------------------
-// The model: a pre-norm transformer without biases; positions come from ALiBi's slopes.
+// The model: nanochat's transformer, without biases and without weights in its norms.
 // ---------------------------------------------------------------------------------------------------
 
 /// A decoder-only transformer.
 #[derive(Clone)]
 struct Gpt {
-    /// `[vocab, WIDTH]`.
+    /// `[vocabulary, WIDTH]`.
     embed: Tensor<2>,
     blocks: Vec<Block>,
-    /// `[WIDTH, vocab]`; absent where the embedding serves.
-    head: Option<Tensor<2>>,
+    /// `[WIDTH, vocabulary]`.
+    head: Tensor<2>,
+    /// `[1, DEPTH]`: how much of the stream and of its beginning each block gets.
+    stream: Tensor<2>,
+    beginning: Tensor<2>,
 }
 
-/// Attention, then an MLP, each added to what came in.
+/// Attention, then an MLP, each added to what came in. Matrices are `[in, out]`.
 #[derive(Clone)]
 struct Block {
-    /// `[WIDTH, 3 × WIDTH]`: query, key and value.
-    qkv: Tensor<2>,
-    /// `[WIDTH, WIDTH]`.
+    query: Tensor<2>,
+    key: Tensor<2>,
+    value: Tensor<2>,
     out: Tensor<2>,
-    /// `[WIDTH, MLP_RATIO × WIDTH]`.
     up: Tensor<2>,
-    /// `[MLP_RATIO × WIDTH, WIDTH]`.
     down: Tensor<2>,
+    /// In every other block: the tokens' own values, `[vocabulary, key heads × HEAD]`, and how much of
+    /// them each head takes, `[GATE, key heads]`.
+    values: Option<[Tensor<2>; 2]>,
+    /// Tokens before its own that a query sees, as a share of the context.
+    window: f64,
+}
+
+/// What learns how.
+#[derive(Clone, Copy, PartialEq)]
+enum Rule {
+    Muon,
+    AdamW { rate: f64, beta_1: f64 },
 }
 
 impl Gpt {
-    fn new(vocab: usize, device: &Device) -> Self {
-        let std = INIT_SCALE / (WIDTH as f64).sqrt();
+    /// Made on the processor, so that a seed means one model on every machine.
+    fn new(vocabulary: usize, device: &Device) -> Self {
+        let row = |value: f64| Tensor::full([1, DEPTH], value, device);
         Self {
-            embed: matrix(vocab, WIDTH, if TIED_HEAD { std } else { INIT_SCALE }, device),
-            blocks: (0..DEPTH).map(|_| Block::new(device)).collect(),
-            head: (!TIED_HEAD).then(|| matrix(WIDTH, vocab, 0.1 * std, device)),
+            embed: normal(vocabulary, WIDTH, 1.0, device),
+            blocks: (0..DEPTH).map(|layer| Block::new(layer, vocabulary, device)).collect(),
+            head: normal(WIDTH, vocabulary, 0.001, device),
+            stream: row(1.0),
+            beginning: row(0.1),
         }
     }
 
-    /// Every tensor that learns, always in the same order.
-    fn parameters(&mut self) -> Vec<&mut Tensor<2>> {
-        let blocks = self.blocks.iter_mut().flat_map(|b| [&mut b.qkv, &mut b.out, &mut b.up, &mut b.down]);
-        std::iter::once(&mut self.embed).chain(blocks).chain(&mut self.head).collect()
+    /// Every tensor that learns and how, always in the same order.
+    fn parameters(&mut self) -> Vec<(Rule, &mut Tensor<2>)> {
+        // karpathy found his rates at a width of 768.
+        let scale = (WIDTH as f64 / 768.0).powf(-0.5);
+        let adamw = |rate, beta_1| Rule::AdamW { rate, beta_1 };
+        let embedding = adamw(EMBEDDING_LR * scale, BETA_1);
+        let mut all = vec![
+            (embedding, &mut self.embed),
+            (adamw(HEAD_LR * scale, BETA_1), &mut self.head),
+            (adamw(SCALAR_LR * 0.01, BETA_1), &mut self.stream),
+            (adamw(SCALAR_LR, 0.96), &mut self.beginning),
+        ];
+        for block in &mut self.blocks {
+            let matrices = [
+                &mut block.query,
+                &mut block.key,
+                &mut block.value,
+                &mut block.out,
+                &mut block.up,
+                &mut block.down,
+            ];
+            all.extend(matrices.map(|matrix| (Rule::Muon, matrix)));
+            if let Some([values, gate]) = &mut block.values {
+                all.extend([(embedding, values), (Rule::Muon, gate)]);
+            }
+        }
+        all
     }
 
-    /// Logits `[rows × sequence, vocab]` for tokens `[rows, sequence]`.
-    fn forward(&self, tokens: Tensor<2, Int>) -> Tensor<2> {
+    /// Logits `[rows × sequence, vocabulary]` for tokens `[rows, sequence]`, computed in `low`.
+    fn forward(&self, tokens: Tensor<2, Int>, low: DType) -> Tensor<2> {
         let [rows, sequence] = tokens.dims();
-        let bias = attention_bias(sequence, &tokens.device());
-        let mut x = norm(embedding(self.embed.clone(), tokens));
-        for block in &self.blocks {
-            x = block.forward(x, &bias);
+        let rotary = Rotary::new(sequence, HEAD, &self.embed.device());
+        let share = |of: &Tensor<2>, layer| of.clone().narrow(1, layer, 1).unsqueeze::<3>().cast(low);
+        let beginning = norm(embedding(self.embed.clone(), tokens.clone()).cast(low));
+        let mut x = beginning.clone();
+        for (layer, block) in self.blocks.iter().enumerate() {
+            x = x * share(&self.stream, layer) + beginning.clone() * share(&self.beginning, layer);
+            x = block.forward(x, &tokens, &rotary);
         }
-        let x = norm(x).reshape([rows * sequence, WIDTH]);
-        match &self.head {
-            Some(head) => linear(x, head.clone(), None),
-            None => linear(x, self.embed.clone().transpose(), None),
-        }
+        matmul(norm(x).reshape([rows * sequence, WIDTH]), &self.head)
+    }
+
+    /// Operations on floating-point numbers for each token, forward and backward, as karpathy counts them:
+    /// 6 for each weight of a matrix product, 12 for each number of each key that is seen.
+    fn flops(&mut self, sequence: usize) -> f64 {
+        let matrices = self.parameters().into_iter().filter(|(rule, _)| *rule == Rule::Muon);
+        let weights: usize = matrices.map(|(_, matrix)| matrix.shape().num_elements()).sum();
+        let weights = weights + self.head.shape().num_elements();
+        let seen: f64 = self.blocks.iter().map(|block| block.window * sequence as f64).sum();
+        6.0 * weights as f64 + 12.0 * WIDTH as f64 * seen
     }
 }
 
 impl Block {
-    fn new(device: &Device) -> Self {
-        let std = INIT_SCALE / (WIDTH as f64).sqrt();
-        let hidden = MLP_RATIO * WIDTH;
+    fn new(layer: usize, vocabulary: usize, device: &Device) -> Self {
+        let (keys, hidden) = (KEY_HEADS * HEAD, MLP_RATIO * WIDTH);
+        let bound = (3.0 / WIDTH as f64).sqrt();
+        let zeros = |rows, columns| Tensor::zeros([rows, columns], device);
+        let has_values = layer % 2 == (DEPTH - 1) % 2;
+        let short = WINDOWS.as_bytes()[layer % WINDOWS.len()] == b'S' && layer + 1 < DEPTH;
         Self {
-            qkv: matrix(WIDTH, 3 * WIDTH, std, device),
+            query: uniform(WIDTH, WIDTH, bound, device),
+            key: uniform(WIDTH, keys, bound, device),
+            value: uniform(WIDTH, keys, bound, device),
             // What is added to the stream begins at nothing, so that a deep model begins as a shallow one.
-            out: matrix(WIDTH, WIDTH, 0.0, device),
-            up: matrix(WIDTH, hidden, std, device),
-            down: matrix(hidden, WIDTH, 0.0, device),
+            out: zeros(WIDTH, WIDTH),
+            up: uniform(WIDTH, hidden, bound, device),
+            down: zeros(hidden, WIDTH),
+            values: has_values
+                .then(|| [uniform(vocabulary, keys, bound, device), zeros(GATE.min(WIDTH), KEY_HEADS)]),
+            window: if short { 0.5 } else { 1.0 },
         }
     }
 
-    fn forward(&self, x: Tensor<3>, bias: &Tensor<4>) -> Tensor<3> {
-        let x = x.clone() + self.attend(norm(x), bias);
-        let hidden = linear(norm(x.clone()), self.up.clone(), None);
-        x + linear(activation(hidden), self.down.clone(), None)
+    fn forward(&self, x: Tensor<3>, tokens: &Tensor<2, Int>, rotary: &Rotary) -> Tensor<3> {
+        let x = x.clone() + self.attend(norm(x), tokens, rotary);
+        let hidden = relu_squared(matmul(norm(x.clone()), &self.up));
+        x + matmul(hidden, &self.down)
     }
 
-    fn attend(&self, x: Tensor<3>, bias: &Tensor<4>) -> Tensor<3> {
+    fn attend(&self, x: Tensor<3>, tokens: &Tensor<2, Int>, rotary: &Rotary) -> Tensor<3> {
         let [rows, sequence, _] = x.dims();
-        let qkv = linear(x, self.qkv.clone(), None);
-        let part = |index: usize| {
-            qkv.clone()
-                .narrow(2, index * WIDTH, WIDTH)
-                .reshape([rows, sequence, HEADS, WIDTH / HEADS])
-                .swap_dims(1, 2)
-        };
-        // Norms on queries and keys bound the scores, which `MASKED` relies on.
-        let (query, key, value) = (norm(part(0)), norm(part(1)), part(2));
-        let scale = 1.0 / ((WIDTH / HEADS) as f64).sqrt();
-        let scores = query.mul_scalar(scale).matmul(key.transpose()) + bias.clone();
-        let mixed = softmax(scores, 3).matmul(value);
-        linear(mixed.swap_dims(1, 2).reshape([rows, sequence, WIDTH]), self.out.clone(), None)
-    }
-}
-
-/// What is added to the score of a later token. Its weight is below 1e-20, which a float's sum does not
-/// see, and `exp` of it is a normal number, which is computed faster than an underflow.
-const MASKED: f64 = -60.0; // fixed
-
-/// `[1, HEADS, sequence, sequence]`: the further back, the lower, by another slope in each head.
-fn attention_bias(sequence: usize, device: &Device) -> Tensor<4> {
-    let mut bias = Vec::with_capacity(HEADS * sequence * sequence);
-    for head in 1..=HEADS {
-        let slope = 2f32.powf(-8.0 * head as f32 / HEADS as f32);
-        for to in 0..sequence {
-            bias.extend((0..sequence).map(|from| match to.checked_sub(from) {
-                Some(distance) => -slope * distance as f32,
-                None => MASKED as f32,
-            }));
+        let heads =
+            |matrix: &Tensor<2>, heads| matmul(x.clone(), matrix).reshape([rows, sequence, heads, HEAD]);
+        let turned = |x| norm(rotary.turn(x));
+        let query = turned(heads(&self.query, HEADS));
+        let key = turned(heads(&self.key, KEY_HEADS));
+        let mut value = heads(&self.value, KEY_HEADS);
+        if let Some([values, gate]) = &self.values {
+            let [seen, _] = gate.dims();
+            let gate = sigmoid(matmul(x.clone().narrow(2, 0, seen), gate)) * 2.0;
+            let own = embedding(values.clone(), tokens.clone()).cast(x.dtype());
+            value = value + own.reshape([rows, sequence, KEY_HEADS, HEAD]) * gate.unsqueeze_dim(3);
         }
-    }
-    Tensor::from_data(TensorData::new(bias, [1, HEADS, sequence, sequence]), device)
-}
-
-/// RMS norm over the last dimension, without a weight.
-fn norm<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    let mean_square = x.clone().square().mean_dim(D - 1);
-    x / (mean_square + 1e-6).sqrt()
-}
-
-fn activation(x: Tensor<3>) -> Tensor<3> {
-    match ACTIVATION {
-        "relu" => relu(x),
-        "relu2" => relu(x).square(),
-        _ => gelu(x),
+        let window = (self.window * sequence as f64) as usize;
+        let mixed = attention(query, key, value, window);
+        matmul(mixed.reshape([rows, sequence, WIDTH]), &self.out)
     }
 }
 
-fn matrix(rows: usize, columns: usize, std: f64, device: &Device) -> Tensor<2> {
-    let shape = [rows, columns];
-    if std > 0.0 {
-        Tensor::random(shape, Distribution::Normal(0.0, std), device)
-    } else {
-        Tensor::zeros(shape, device)
-    }
+/// `x` times a matrix, in the numbers of `x`.
+fn matmul<const D: usize>(x: Tensor<D>, matrix: &Tensor<2>) -> Tensor<D> {
+    let matrix = matrix.clone().cast(x.dtype());
+    linear(x, matrix, None)
 }
 
-/// The cross-entropy in nats of each target.
-fn cross_entropy(logits: Tensor<2>, targets: Tensor<1, Int>) -> Tensor<1> {
-    let logits = logits.clone() - logits.detach().max_dim(1);
-    let chosen = logits.clone().gather(1, targets.unsqueeze_dim(1));
-    (logits.exp().sum_dim(1).log() - chosen).squeeze_dim(1)
+fn normal(rows: usize, columns: usize, std: f64, device: &Device) -> Tensor<2> {
+    random(rows, columns, Distribution::Normal(0.0, std), device)
+}
+
+fn uniform(rows: usize, columns: usize, bound: f64, device: &Device) -> Tensor<2> {
+    random(rows, columns, Distribution::Uniform(-bound, bound), device)
+}
+
+fn random(rows: usize, columns: usize, distribution: Distribution, device: &Device) -> Tensor<2> {
+    let numbers = Tensor::<2>::random([rows, columns], distribution, &Device::flex());
+    Tensor::from_data(numbers.into_data(), device)
 }
 
 // ---------------------------------------------------------------------------------------------------
-// The optimizer.
+// The optimizers.
 // ---------------------------------------------------------------------------------------------------
 
-/// `AdamW` (Loshchilov and Hutter 2019), with one norm over all gradients for clipping.
-struct AdamW {
-    steps: i32,
-    /// Running means of the gradient and of its square, for each parameter.
-    moments: Vec<[Tensor<2>; 2]>,
+/// What has been learned of each parameter's gradients.
+struct Optimizer {
+    moments: Vec<Moments>,
+    low: DType,
 }
 
-impl AdamW {
-    fn new(model: &mut Gpt) -> Self {
-        let zeros = |parameter: &mut Tensor<2>| [parameter.zeros_like(), parameter.zeros_like()];
-        Self { steps: 0, moments: model.parameters().into_iter().map(zeros).collect() }
-    }
+/// Running means of a gradient and of its square: for Muon that of a whole row or column.
+struct Moments {
+    mean: Tensor<2>,
+    square: Tensor<2>,
+}
 
-    fn step(&mut self, model: &mut Gpt, gradients: Vec<Tensor<2>>, learning_rate: f64) {
-        self.steps += 1;
-        let squares = gradients.iter().map(|g| f64::from(g.clone().square().sum().into_scalar::<f32>()));
-        let clip = (CLIP_NORM / (squares.sum::<f64>().sqrt() + 1e-6)).min(1.0);
-        // The running means begin at 0; these make up for it.
-        let unbias_1 = 1.0 - BETA_1.powi(self.steps);
-        let unbias_2 = 1.0 - BETA_2.powi(self.steps);
-        for ((parameter, moments), gradient) in
-            model.parameters().into_iter().zip(&mut self.moments).zip(gradients)
-        {
-            let gradient = gradient * clip;
-            let [mean, square] = moments.clone();
-            let mean = mean * BETA_1 + gradient.clone() * (1.0 - BETA_1);
-            let square = square * BETA_2 + gradient.square() * (1.0 - BETA_2);
-            *moments = [mean.clone(), square.clone()];
-            let update = mean / unbias_1 / ((square / unbias_2).sqrt() + 1e-8);
-            let kept = parameter.clone() * (1.0 - learning_rate * WEIGHT_DECAY);
-            *parameter = kept - update * learning_rate;
+/// How a step learns, by how far the run is.
+struct Pace {
+    /// The learning rates' multiplier.
+    multiplier: f64,
+    /// Muon's momentum.
+    momentum: f64,
+    /// Muon's weight decay.
+    decay: f64,
+    /// The step's number, from 1.
+    step: i32,
+}
+
+impl Pace {
+    fn new(now: Now) -> Self {
+        let warm = (now.step as f64 / 300.0).min(1.0);
+        Self {
+            multiplier: schedule(now.progress),
+            momentum: (1.0 - warm) * 0.85f64.min(MOMENTUM) + warm * MOMENTUM,
+            decay: WEIGHT_DECAY * (1.0 - now.progress),
+            step: now.step as i32 + 1,
         }
     }
 }
 
 /// The learning rate's multiplier; `progress` is the share of the budget that is spent, 0 to 1.
 fn schedule(progress: f64) -> f64 {
-    let up = if WARMUP > 0.0 { (progress / WARMUP).min(1.0) } else { 1.0 };
     let left = 1.0 - progress.clamp(0.0, 1.0);
     let down = if left < COOLDOWN { left / COOLDOWN } else { 1.0 };
     // Not quite 0 at first: a step that does nothing is wasted.
-    up.max(0.02) * (FINAL_LR + (1.0 - FINAL_LR) * down)
+    let up = if progress < WARMUP { (progress / WARMUP).max(0.02) } else { 1.0 };
+    up * (FINAL_LR + (1.0 - FINAL_LR) * down)
+}
+
+impl Optimizer {
+    fn new(model: &mut Gpt, low: DType) -> Self {
+        let moments = model.parameters().into_iter().map(|(rule, parameter)| {
+            let [rows, columns] = parameter.dims();
+            let square = match rule {
+                Rule::AdamW { .. } => [rows, columns],
+                Rule::Muon if columns >= rows => [1, columns],
+                Rule::Muon => [rows, 1],
+            };
+            Moments { mean: parameter.zeros_like(), square: Tensor::zeros(square, &parameter.device()) }
+        });
+        Self { moments: moments.collect(), low }
+    }
+
+    fn step(&mut self, model: &mut Gpt, gradients: Vec<Tensor<2>>, pace: &Pace) {
+        let low = self.low;
+        let all = model.parameters().into_par_iter().zip(&mut self.moments).zip(gradients);
+        all.for_each(|(((rule, parameter), moments), gradient)| {
+            *parameter = match rule {
+                Rule::Muon => moments.muon(parameter.clone(), gradient, pace, low),
+                Rule::AdamW { rate, beta_1 } => {
+                    moments.adamw(parameter.clone(), &gradient, rate * pace.multiplier, beta_1, pace.step)
+                }
+            };
+        });
+    }
+}
+
+impl Moments {
+    /// Kingma and Ba 2014, without decay.
+    fn adamw(
+        &mut self,
+        parameter: Tensor<2>,
+        gradient: &Tensor<2>,
+        rate: f64,
+        beta_1: f64,
+        step: i32,
+    ) -> Tensor<2> {
+        self.mean = mix(&self.mean, gradient, beta_1);
+        self.square = mix(&self.square, &gradient.clone().square(), BETA_2);
+        // The running means begin at 0; these make up for it.
+        let unbias_1 = 1.0 - beta_1.powi(step);
+        let unbias_2 = 1.0 - BETA_2.powi(step);
+        let size = (self.square.clone() / unbias_2).sqrt() + 1e-10;
+        parameter - self.mean.clone() / size * (rate / unbias_1)
+    }
+
+    /// Muon (Jordan 2024) with Polar Express, `NorMuon`'s variance and cautious decay, as karpathy has it.
+    fn muon(&mut self, parameter: Tensor<2>, gradient: Tensor<2>, pace: &Pace, low: DType) -> Tensor<2> {
+        self.mean = mix(&self.mean, &gradient, pace.momentum);
+        let ahead = mix(&gradient, &self.mean, 1.0 - pace.momentum);
+        let update = orthogonal(ahead.cast(low)).cast(DType::F32);
+
+        let [rows, columns] = update.dims();
+        let along = usize::from(columns < rows);
+        let mean_square = update.clone().square().mean_dim(along);
+        self.square = mix(&self.square, &mean_square, BETA_2);
+        let scale = self.square.clone().clamp_min(1e-10).sqrt().recip();
+        // The update keeps its length; only its shares change.
+        let before = mean_square.clone().sum().sqrt();
+        let after = (mean_square * scale.clone().square()).sum().sqrt().clamp_min(1e-10);
+        let update = update * scale * (before / after).unsqueeze::<2>();
+
+        let rate = MATRIX_LR * pace.multiplier * (columns as f64 / rows as f64).max(1.0).sqrt();
+        let against = (update.clone() * parameter.clone()).lower_elem(0.0);
+        let decay = parameter.clone().mask_fill(against, 0.0) * (rate * pace.decay);
+        parameter - update * rate - decay
+    }
+}
+
+/// `keep` of the one and the rest of the other.
+fn mix(one: &Tensor<2>, other: &Tensor<2>, keep: f64) -> Tensor<2> {
+    one.clone() * keep + other.clone() * (1.0 - keep)
+}
+
+/// Polar Express (Amsel et al. 2025), five rounds.
+const POLAR: [[f64; 3]; 5] = [
+    [8.156_554_524_902_461, -22.483_292_925_577_95, 15.878_769_915_207_462],
+    [4.042_929_935_166_739, -2.808_917_465_908_714, 0.500_017_845_105_131_6],
+    [3.891_667_802_292_660_7, -2.772_484_153_217_685, 0.506_064_817_850_339_3],
+    [3.285_753_657_755_655, -2.368_129_493_342_537_6, 0.464_490_242_330_031_06],
+    [2.346_541_325_859_637_7, -1.709_782_838_268_708_1, 0.423_235_511_693_053_2],
+];
+
+/// A matrix near `x` whose shorter side is orthonormal.
+fn orthogonal(x: Tensor<2>) -> Tensor<2> {
+    let [rows, columns] = x.dims();
+    let length = x.clone().cast(DType::F32).square().sum().sqrt() * 1.02 + 1e-6;
+    let mut x = x.clone() / length.unsqueeze::<2>().cast(x.dtype());
+    for [a, b, c] in POLAR {
+        let tall = rows > columns;
+        let transposed = x.clone().transpose();
+        let inner = if tall { transposed.matmul(x.clone()) } else { x.clone().matmul(transposed) };
+        let inner = inner.clone() * b + inner.clone().matmul(inner) * c;
+        x = x.clone() * a + if tall { x.matmul(inner) } else { inner.matmul(x) };
+    }
+    x
 }
 
 // ---------------------------------------------------------------------------------------------------
 // The loop.
 // ---------------------------------------------------------------------------------------------------
 
-fn train(settings: &Settings, data: &Dataset) -> Result<Summary, String> {
-    let device = Device::flex();
-    device.seed(settings.seed);
-    let mut model = Gpt::new(data.vocab_size(), &device);
-    let mut optimizer = AdamW::new(&mut model);
-    let mut batches = data.train_batches(BATCH, SEQUENCE, settings.seed).map_err(|error| explain(&error))?;
-    let mut log = StepLog::new(settings.budget);
+fn train(run: &Run, data: &Dataset) -> Result<Summary, String> {
+    let machine = &run.machine;
+    Device::flex().seed(run.seed);
+    let mut model = Gpt::new(data.vocab_size(), &machine.device);
+    let mut optimizer = Optimizer::new(&mut model, machine.low);
+    let mut batches = data.train_batches(BATCH, run.seed).map_err(|error| harness::explain(&error))?;
 
-    let begin = Instant::now();
-    let mut steps = 0;
-    while begin.elapsed() < settings.budget {
-        let started = Instant::now();
-        let progress = begin.elapsed().div_duration_f64(settings.budget);
-        let (grads, loss) = gradients(&model, &batches.next_batch(), settings.threads);
-        if loss.is_nan() || loss > EXPLODED {
-            return Err(format!("the loss is {loss} at step {steps}: training diverged"));
-        }
-        let lrm = schedule(progress);
-        optimizer.step(&mut model, grads, LEARNING_RATE * lrm);
-        log.step(steps, loss, lrm, batches.epoch(), started.elapsed(), begin.elapsed());
-        steps += 1;
+    let mut steps = run.steps(BATCH * data.sequence(), model.flops(data.sequence()));
+    while let Some(now) = steps.next() {
+        let pace = Pace::new(now);
+        let (gradients, loss) = gradients(&model, &batches.next_batch(), machine);
+        optimizer.step(&mut model, gradients, &pace);
+        steps.done(loss.into_scalar(), pace.multiplier, batches.epoch())?;
     }
-    log.print();
-    let training = begin.elapsed();
 
+    let rows = ROWS_AT_ONCE * machine.threads;
     let result = data
-        .evaluate_bpb(EVAL_ROWS, SEQUENCE, |batch| evaluate(&model, batch, settings.threads))
-        .map_err(|error| explain(&error))?;
-    Ok(Summary {
-        val_bpb: result.bpb,
-        training,
-        tokens: steps * BATCH * SEQUENCE,
-        steps,
-        params: model.parameters().iter().map(|parameter| parameter.shape().num_elements()).sum(),
-    })
+        .evaluate_bpb(rows, |batch| evaluate(&model, batch, machine))
+        .map_err(|error| harness::explain(&error))?;
+    let parameters = model.parameters().iter().map(|(_, parameter)| parameter.shape().num_elements()).sum();
+    Ok(steps.summary(result.bpb, parameters, DEPTH))
 }
 
-/// Gradients of the mean loss over the batch, and that loss; each thread takes some of the rows.
-fn gradients(model: &Gpt, batch: &Batch, threads: usize) -> (Vec<Tensor<2>>, f32) {
+/// Gradients of the mean loss over the batch, and that loss.
+fn gradients(model: &Gpt, batch: &Batch, machine: &Machine) -> (Vec<Tensor<2>>, Tensor<1>) {
     let count = batch.targets.len() as f32;
-    let parts = on_threads(batch, threads, |part| {
+    let parts = in_parts(batch, machine, |part| {
         let mut model = model.clone();
-        for parameter in model.parameters() {
-            *parameter = parameter.clone().autodiff().require_grad();
+        for (_, parameter) in model.parameters() {
+            *parameter = Tensor::from_inner(parameter.clone()).require_grad();
         }
-        let (inputs, targets) = tensors(part, &Device::flex());
-        let loss = cross_entropy(model.forward(inputs), targets).sum() / count;
+        let loss = nats(&model, part, machine).sum() / count;
         let mut gradients = loss.backward();
         let gradients: Vec<_> = model
             .parameters()
             .into_iter()
-            .map(|parameter| {
-                parameter.grad_remove(&mut gradients).unwrap_or_else(|| parameter.zeros_like().inner())
+            .map(|(_, parameter)| match parameter.grad_remove(&mut gradients) {
+                Some(gradient) => gradient.no_grad(),
+                None => parameter.zeros_like().inner(),
             })
             .collect();
-        (gradients, loss.into_scalar::<f32>())
+        (gradients, loss.inner())
     });
-    let sum = |one: (Vec<Tensor<2>>, f32), two: (Vec<Tensor<2>>, f32)| {
+    let sum = |one: (Vec<Tensor<2>>, Tensor<1>), two: (Vec<Tensor<2>>, Tensor<1>)| {
         (one.0.into_iter().zip(two.0).map(|(one, two)| one + two).collect(), one.1 + two.1)
     };
-    parts.into_iter().reduce(sum).expect("a batch has rows")
+    parts.reduce(sum).expect("a batch has rows")
 }
 
 /// The cross-entropy in nats of every target of the batch.
-fn evaluate(model: &Gpt, batch: &Batch, threads: usize) -> Vec<f32> {
-    on_threads(batch, threads, |part| {
-        let (inputs, targets) = tensors(part, &Device::flex());
-        let nats = cross_entropy(model.forward(inputs), targets);
-        nats.into_data().iter::<f32>().collect::<Vec<f32>>()
-    })
-    .concat()
+fn evaluate(model: &Gpt, batch: &Batch, machine: &Machine) -> Vec<f32> {
+    let parts = in_parts(batch, machine, |part| nats(model, part, machine).into_data());
+    parts.flat_map(|part| part.iter::<f32>().collect::<Vec<f32>>()).collect()
 }
 
-/// Splits the rows of a batch over threads; results are in the order of the rows.
-fn on_threads<T: Send>(batch: &Batch, threads: usize, work: impl Fn(&Batch) -> T + Sync) -> Vec<T> {
-    let rows = batch.rows.div_ceil(threads);
+/// The cross-entropy in nats of every target, on the device of the model.
+fn nats(model: &Gpt, batch: &Batch, machine: &Machine) -> Tensor<1> {
+    let device = model.embed.device();
+    let tokens = TensorData::new(batch.inputs.clone(), [batch.rows, batch.sequence]);
+    let targets = TensorData::new(batch.targets.clone(), [batch.targets.len()]);
+    let logits = model.forward(Tensor::from_data(tokens, &device), machine.low);
+    capped_cross_entropy(logits, Tensor::from_data(targets, &device), CAP)
+}
+
+/// Works on some rows at a time: beside each other on the processor's threads, one after the other on a
+/// GPU. Results are in the order of the rows.
+fn in_parts<T: Send>(
+    batch: &Batch,
+    machine: &Machine,
+    work: impl Fn(&Batch) -> T + Sync,
+) -> impl Iterator<Item = T> {
+    let rows = if machine.is_cpu() { batch.rows.div_ceil(machine.threads) } else { ROWS_AT_ONCE };
     let tokens = rows * batch.sequence;
-    batch
-        .inputs
-        .par_chunks(tokens)
-        .zip(batch.targets.par_chunks(tokens))
-        .map(|(inputs, targets)| {
-            work(&Batch {
-                rows: inputs.len() / batch.sequence,
-                sequence: batch.sequence,
-                inputs: inputs.to_vec(),
-                targets: targets.to_vec(),
-            })
+    let part = |(inputs, targets): (&[i32], &[i32])| {
+        work(&Batch {
+            rows: inputs.len() / batch.sequence,
+            sequence: batch.sequence,
+            inputs: inputs.to_vec(),
+            targets: targets.to_vec(),
         })
-        .collect()
-}
-
-fn tensors(batch: &Batch, device: &Device) -> (Tensor<2, Int>, Tensor<1, Int>) {
-    let shape = [batch.rows, batch.sequence];
-    (
-        Tensor::from_data(TensorData::new(batch.inputs.clone(), shape), device),
-        Tensor::from_data(TensorData::new(batch.targets.clone(), [batch.targets.len()]), device),
-    )
-}
-
-// ---------------------------------------------------------------------------------------------------
-// What the loop around this program relies on: two settings in, step lines and a summary out.
-// ---------------------------------------------------------------------------------------------------
-
-/// What the environment asks for.
-struct Settings {
-    budget: Duration,
-    seed: u64,
-    threads: usize,
-}
-
-impl Settings {
-    fn from_environment() -> Result<Self, String> {
-        let budget = variable("OVERNIGHT_BUDGET_SECONDS", 300.0)?;
-        Ok(Self {
-            budget: Duration::try_from_secs_f64(budget)
-                .ok()
-                .filter(|budget| !budget.is_zero())
-                .ok_or(format!("OVERNIGHT_BUDGET_SECONDS is {budget}, not a time above 0"))?,
-            seed: variable("OVERNIGHT_SEED", 42)?,
-            threads: rayon::current_num_threads(),
-        })
-    }
-}
-
-fn variable<T: std::str::FromStr>(name: &str, default: T) -> Result<T, String> {
-    match std::env::var(name) {
-        Err(std::env::VarError::NotPresent) => Ok(default),
-        Err(error) => Err(format!("{name}: {error}")),
-        Ok(text) => text.trim().parse().map_err(|_| format!("{name}: `{text}` is not a number from 0 up")),
-    }
-}
-
-/// Prints karpathy's step lines, at most ten a second.
-struct StepLog {
-    budget: Duration,
-    smooth: f32,
-    printed: Option<Instant>,
-    line: Option<String>,
-}
-
-impl StepLog {
-    fn new(budget: Duration) -> Self {
-        Self { budget, smooth: 0.0, printed: None, line: None }
-    }
-
-    fn step(&mut self, step: usize, loss: f32, lrm: f64, epoch: usize, dt: Duration, spent: Duration) {
-        self.smooth = 0.9 * self.smooth + 0.1 * loss;
-        let smooth = self.smooth / (1.0 - 0.9f32.powi(step as i32 + 1));
-        self.line = Some(format!(
-            "step {step:05} ({:.1}%) | loss: {smooth:.6} | lrm: {lrm:.2} | dt: {}ms | tok/sec: {} | epoch: {epoch} | remaining: {:.0}s",
-            100.0 * spent.div_duration_f64(self.budget).min(1.0),
-            dt.as_millis(),
-            thousands((BATCH * SEQUENCE) as f64 / dt.as_secs_f64()),
-            self.budget.saturating_sub(spent).as_secs_f64(),
-        ));
-        if self.printed.is_none_or(|printed| printed.elapsed() >= Duration::from_millis(100)) {
-            self.print();
-        }
-    }
-
-    /// Prints the last step, unless it has been.
-    fn print(&mut self) {
-        if let Some(line) = self.line.take() {
-            println!("{line}");
-            self.printed = Some(Instant::now());
-        }
-    }
-}
-
-struct Summary {
-    val_bpb: f64,
-    training: Duration,
-    tokens: usize,
-    steps: usize,
-    params: usize,
+    };
+    let results: Vec<T> = if machine.is_cpu() {
+        batch.inputs.par_chunks(tokens).zip(batch.targets.par_chunks(tokens)).map(part).collect()
+    } else {
+        batch.inputs.chunks(tokens).zip(batch.targets.chunks(tokens)).map(part).collect()
+    };
+    results.into_iter()
 }
 
 fn main() -> ExitCode {
-    let begin = Instant::now();
-    let run = Settings::from_environment().and_then(|settings| {
-        let data = Dataset::open("data").map_err(|error| explain(&error))?;
-        train(&settings, &data)
-    });
-    match run {
-        Ok(summary) => {
-            println!("---");
-            println!("val_bpb:          {:.6}", summary.val_bpb);
-            println!("training_seconds: {:.1}", summary.training.as_secs_f64());
-            println!("total_seconds:    {:.1}", begin.elapsed().as_secs_f64());
-            println!("peak_rss_mb:      {:.1}", peak_rss_mb());
-            println!("total_tokens_M:   {:.3}", summary.tokens as f64 / 1e6);
-            println!("num_steps:        {}", summary.steps);
-            println!("num_params_M:     {:.2}", summary.params as f64 / 1e6);
-            println!("depth:            {DEPTH}");
-            ExitCode::SUCCESS
-        }
-        Err(message) => {
-            println!("FAIL: {message}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn explain(error: &prepare::PrepareError) -> String {
-    format!("{error}; {}", error.hint())
-}
-
-/// `12345.6` as `12,345`.
-fn thousands(number: f64) -> String {
-    let digits = (number as u64).to_string();
-    let first = digits.len() % 3;
-    let mut text = digits[..first].to_owned();
-    for group in digits.as_bytes()[first..].chunks(3) {
-        if !text.is_empty() {
-            text.push(',');
-        }
-        text.extend(group.iter().map(|&digit| char::from(digit)));
-    }
-    text
-}
-
-/// The most memory that this process has held, as Linux counts it; 0 elsewhere.
-fn peak_rss_mb() -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse::<f64>().ok());
-    kilobytes.unwrap_or(0.0) / 1024.0
+    harness::main(train)
 }
 
 #[cfg(test)]

@@ -2,11 +2,6 @@
 
 use std::collections::HashSet;
 
-use super::Corpus;
-
-/// A piece ends with the paragraph that reaches this many bytes.
-const PIECE_BYTES: usize = 4096;
-
 /// A paragraph of at least so many bytes is kept the first time only, so that validation text does not
 /// occur in the train split word for word (licences, repeated docs).
 const UNIQUE_BYTES: usize = 40;
@@ -33,8 +28,8 @@ pub(super) fn doc_comments(code: &str) -> String {
     text
 }
 
-/// Cuts documents into pieces that end between paragraphs.
-pub(super) fn pieces(documents: &[String]) -> Corpus {
+/// Cuts documents into pieces that end between paragraphs, each with the one that reaches `piece_bytes`.
+pub(super) fn pieces(documents: &[String], piece_bytes: usize) -> Vec<String> {
     let mut seen: HashSet<&str> = HashSet::new();
     let mut pieces = Vec::new();
     for document in documents {
@@ -47,7 +42,7 @@ pub(super) fn pieces(documents: &[String]) -> Corpus {
             }
             piece.push_str(paragraph);
             piece.push_str("\n\n");
-            if piece.len() >= PIECE_BYTES {
+            if piece.len() >= piece_bytes {
                 pieces.push(std::mem::take(&mut piece));
             }
         }
@@ -55,7 +50,7 @@ pub(super) fn pieces(documents: &[String]) -> Corpus {
             pieces.push(piece);
         }
     }
-    Corpus { pieces, bytes_read: documents.iter().map(String::len).sum() }
+    pieces
 }
 
 #[cfg(test)]
@@ -73,19 +68,19 @@ mod tests {
     fn long_paragraphs_occur_once_and_short_ones_stay() {
         let long = "x".repeat(UNIQUE_BYTES);
         let document = format!("short\n\n{long}\n\nshort\n\n\n\n{long}\n");
-        let corpus = pieces(&[document.clone(), document]);
-        assert_eq!(corpus.pieces, [format!("short\n\n{long}\n\nshort\n\n"), "short\n\nshort\n\n".to_owned()]);
+        let pieces = pieces(&[document.clone(), document], 4096);
+        assert_eq!(pieces, [format!("short\n\n{long}\n\nshort\n\n"), "short\n\nshort\n\n".to_owned()]);
     }
 
     #[test]
     fn pieces_end_between_paragraphs() {
         let paragraphs: Vec<String> = (0..400).map(|n| format!("paragraph number {n}\n\n")).collect();
         let document = paragraphs.concat();
-        let corpus = pieces(std::slice::from_ref(&document));
-        assert_eq!(corpus.pieces.concat(), document);
-        assert!(corpus.pieces.len() > 1);
-        for piece in &corpus.pieces {
-            assert!(piece.ends_with("\n\n") && piece.len() < PIECE_BYTES + 100);
+        let pieces = pieces(std::slice::from_ref(&document), 4096);
+        assert_eq!(pieces.concat(), document);
+        assert!(pieces.len() > 1);
+        for piece in &pieces {
+            assert!(piece.ends_with("\n\n") && piece.len() < 4096 + 100);
         }
     }
 }
