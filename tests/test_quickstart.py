@@ -12,7 +12,7 @@ import pytest
 
 from bundled import bundled_lab
 from labs import Seen
-from places import Place
+from places import ROOT, Place
 
 pytestmark = [pytest.mark.quickstart, pytest.mark.timeout(3600)]
 
@@ -68,6 +68,32 @@ def test_the_quickstart_as_a_newcomer_runs_it(place: Place) -> None:
         assert lab.git("diff", "--name-only", each["parent"], each["candidate"]).split() == ["train/src/main.rs"]
     assert Seen(lab, files=False) == before
     check_cells(shown, found)
+    check_repeatable(lab)
+
+
+def check_repeatable(lab: Lab) -> None:
+    """On the processor the same steps are the same to the last digit, and another seed is another run."""
+    lab.place.command(["cargo", "build", "--release", "-p", "train"], lab.root, timeout=1800)
+
+    def losses(seed: int) -> list[tuple[str, str]]:
+        settings = {"OVERNIGHT_STEPS": "4", "OVERNIGHT_SEED": str(seed), "RAYON_NUM_THREADS": "2"}
+        printed = lab.place.command(["target/release/train"], lab.root, env=settings).out
+        return re.findall(r"loss: ([\d.]+) |^val_bpb: +([\d.]+)", printed, re.MULTILINE)
+
+    assert len(losses(42)) == 5
+    assert losses(42) == losses(42) != losses(43)
+
+
+def test_the_patch_for_a_gpu_applies(place: Place) -> None:
+    """It gives the file karpathy's sizes, and the program what a GPU needs."""
+    lab = place.path / "gpu"
+    for name in ("program.md", "train/src/main.rs"):
+        (lab / name).parent.mkdir(parents=True, exist_ok=True)
+        (lab / name).write_bytes((ROOT / name).read_bytes())
+    place.command(["git", "init", "--quiet"], lab)
+    place.command(["git", "apply", str(ROOT / "train/gpu.patch")], lab)
+    assert "const WIDTH: usize = 512;" in (lab / "train/src/main.rs").read_text()
+    assert "--features cuda" in (lab / "program.md").read_text()
 
 
 def check_cells(shown: dict[str, Shown], found: list[dict[str, Any]]) -> None:
