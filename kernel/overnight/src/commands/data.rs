@@ -3,7 +3,6 @@
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 
 use lab::Lab;
 use runner::Variables;
@@ -11,7 +10,7 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::Command;
 use tokio::sync::mpsc;
 
-use crate::child::Group;
+use crate::child;
 use crate::env;
 use crate::failure::{ExitCode, Failure};
 use crate::session::Session;
@@ -110,20 +109,11 @@ impl Missing {
     ) -> Result<(std::process::ExitStatus, String), Failure> {
         let [program, arguments @ ..] = COMMAND;
         let failed = |error| Failure::io("run", Path::new(program), &error);
-        let mut child = Command::new(program)
-            .args(arguments)
-            .current_dir(&self.root)
-            .envs(&session.env)
-            // Else Python keeps what it prints to itself until there is much of it.
-            .env("PYTHONUNBUFFERED", "1")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0)
-            .kill_on_drop(true)
-            .spawn()
-            .map_err(failed)?;
-        let _group = Group::of(&child);
+        let mut command = Command::new(program);
+        command.args(arguments).current_dir(&self.root).envs(&session.env);
+        // Else Python keeps what it prints to itself until there is much of it.
+        command.env("PYTHONUNBUFFERED", "1");
+        let (mut child, _group) = child::start(&mut command).map_err(failed)?;
         let (tell, mut told) = mpsc::channel(64);
         tokio::spawn(lines(child.stdout.take(), tell.clone()));
         tokio::spawn(lines(child.stderr.take(), tell));

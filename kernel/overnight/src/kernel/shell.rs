@@ -1,29 +1,19 @@
 //! `!command` and `%%bash`: what they print streams into the cell, and an interrupt ends them.
 
-use std::process::Stdio;
-
 use jupyter::Io;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Command;
 
 use super::surroundings::Surroundings;
-use crate::child::Group;
+use crate::child;
 use crate::failure::Failure;
 
 /// Runs `script` with `shell`.
 pub(super) async fn run(shell: &str, script: &str, here: &Surroundings, io: &Io) -> Result<(), Failure> {
-    let mut child = Command::new(shell)
-        .args(["-c", script])
-        .current_dir(&here.folder)
-        .envs(&here.set)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .process_group(0)
-        .kill_on_drop(true)
-        .spawn()
-        .map_err(|error| Failure::new(format!("cannot start {shell}: {error}")))?;
-    let _group = Group::of(&child);
+    let mut command = Command::new(shell);
+    command.args(["-c", script]).current_dir(&here.folder).envs(&here.set);
+    let (mut child, _group) =
+        child::start(&mut command).map_err(|error| Failure::new(format!("cannot start {shell}: {error}")))?;
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let (_, _, status) = tokio::join!(
         stream(stdout, |text| io.stdout(text)),
