@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use prepare::Profile;
+use prepare::corpus::{DEFAULT_DATASET, VAL_SHARD};
 use prepare::shards::{LEAST_VOCAB, MOST_VOCAB};
 
 /// What `--help` prints.
@@ -30,14 +31,8 @@ Usage: cargo run --release -p prepare -- [OPTIONS]
   --help           Print this
 ";
 
-/// karpathy's dataset.
-const DEFAULT_DATASET: &str = "karpathy/climbmix-400b-shuffle";
-
 /// Files to learn from: karpathy's `--num-shards`.
 const DEFAULT_SHARDS: usize = 10;
-
-/// All but the one that is judged on.
-const MOST_SHARDS: usize = 6542;
 
 /// What to download.
 #[derive(Debug, PartialEq, Eq)]
@@ -83,7 +78,7 @@ pub(crate) fn parse(arguments: impl Iterator<Item = String>) -> Result<Option<Op
                 let named = inline.or_else(|| arguments.next_if(|next| !next.starts_with('-')));
                 dataset = Some(named.unwrap_or_else(|| DEFAULT_DATASET.to_owned()));
             }
-            "--shards" => shards = Some(number(name, &value()?, 1, MOST_SHARDS)?),
+            "--shards" => shards = Some(number(name, &value()?, 1, VAL_SHARD)?),
             "--cache" => cache = Some(PathBuf::from(value()?)),
             "--profile" => {
                 let value = value()?;
@@ -172,12 +167,6 @@ mod tests {
         assert_eq!(hub("--cache c --shards=2 --hub=me/mine"), mine);
         assert!(parsed("--hub --text notes").is_err());
         assert!(parsed("--hub --shards 6543").is_err());
-    }
-
-    #[cfg(feature = "hub")]
-    #[test]
-    fn the_hub_means_the_same() {
-        assert_eq!((DEFAULT_DATASET, MOST_SHARDS), (prepare::hub::DEFAULT_DATASET, prepare::hub::VAL_SHARD));
     }
 
     #[cfg(not(feature = "hub"))]

@@ -19,6 +19,12 @@ pub(crate) use folder::sha256_of;
 /// as the evaluation of the profile `cpu` reads.
 pub(crate) const VAL_EVERY: usize = 14;
 
+/// karpathy's dataset.
+pub const DEFAULT_DATASET: &str = "karpathy/climbmix-400b-shuffle";
+
+/// The number of the file for validation, which is the last of karpathy's dataset.
+pub const VAL_SHARD: usize = 6542;
+
 /// Where to take text from.
 #[derive(Clone, Debug)]
 pub enum Origin {

@@ -12,11 +12,7 @@ use std::time::Duration;
 use crate::error::PrepareError;
 use remote::Client;
 
-/// karpathy's dataset.
-pub const DEFAULT_DATASET: &str = "karpathy/climbmix-400b-shuffle";
-
-/// The number of the file for validation, which is the last of karpathy's dataset.
-pub const VAL_SHARD: usize = 6542;
+pub use crate::corpus::{DEFAULT_DATASET, VAL_SHARD};
 
 /// Where the hub is unless `HF_ENDPOINT` names a mirror.
 pub const DEFAULT_ENDPOINT: &str = "https://huggingface.co";
