@@ -1,6 +1,7 @@
 """Our training on a GPU, beside the CPU and beside PyTorch. `tests/gpu/run` calls it.
 
     compare.py loss                   the small model for 50 steps on the CPU and on the GPU: how far the losses differ
+    compare.py loss --binary TRAIN --device wgpu --steps 10 --tolerance 0.01
     compare.py speed --seconds 60     karpathy's sizes: tokens a second, MFU and memory, ours and PyTorch's
     compare.py all
 
@@ -36,20 +37,21 @@ TOLERANCE = 0.2
 FOREVER = 1_000_000
 
 
-def loss(data: Path) -> dict[str, Any]:
+def loss(binary: Path, data: Path, device: str, steps: int, tolerance: float) -> dict[str, Any]:
     """The loss curves of the small model on the CPU and on the GPU."""
-    cpu, cuda = (run_ours(SMALL, data, OVERNIGHT_DEVICE=device, OVERNIGHT_STEPS=STEPS, OVERNIGHT_SEED=42,
-                          OVERNIGHT_BUDGET_SECONDS=FOREVER) for device in ("cpu", "cuda"))
-    steps = sorted(cpu.losses.keys() & cuda.losses.keys())
-    if len(steps) < STEPS // 2:
-        fail(f"the two runs printed only {len(steps)} steps in common, of {STEPS}: too few to compare")
-    differences = {step: abs(cpu.losses[step] - cuda.losses[step]) for step in steps}
-    worst = max(steps, key=lambda step: differences[step])
-    last = steps[-1]
-    print(f"loss, {len(steps)} steps: CPU {cpu.losses[last]:.4f} and GPU {cuda.losses[last]:.4f} at step {last}; "
-          f"they differ by at most {differences[worst]:.6f}, at step {worst} (allowed: {TOLERANCE})")
-    return {"steps": steps, "cpu": [cpu.losses[step] for step in steps], "cuda": [cuda.losses[step] for step in steps],
-            "max_difference": differences[worst], "agrees": differences[worst] <= TOLERANCE}
+    cpu, gpu = (run_ours(binary, data, OVERNIGHT_DEVICE=where, OVERNIGHT_STEPS=steps, OVERNIGHT_SEED=42,
+                         OVERNIGHT_BUDGET_SECONDS=FOREVER) for where in ("cpu", device))
+    common = sorted(cpu.losses.keys() & gpu.losses.keys())
+    if len(common) < steps // 2:
+        fail(f"the two runs printed only {len(common)} steps in common, of {steps}: too few to compare")
+    differences = {step: abs(cpu.losses[step] - gpu.losses[step]) for step in common}
+    worst = max(common, key=lambda step: differences[step])
+    last = common[-1]
+    print(f"loss, {len(common)} steps: CPU {cpu.losses[last]:.4f} and GPU {gpu.losses[last]:.4f} at step {last}; "
+          f"they differ by at most {differences[worst]:.6f}, at step {worst} (allowed: {tolerance})")
+    return {"steps": common, "cpu": [cpu.losses[step] for step in common],
+            device: [gpu.losses[step] for step in common],
+            "max_difference": differences[worst], "agrees": differences[worst] <= tolerance}
 
 
 class DeviceMemory:
@@ -134,10 +136,15 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=64, help="sequences in one forward pass of PyTorch's")
     parser.add_argument("--data", type=Path, default=ROOT / "data", help="for `speed`: 8,192 token ids")
     parser.add_argument("--small-data", type=Path, help="for `loss`; the other's, unless told")
+    parser.add_argument("--binary", type=Path, default=SMALL, help="for `loss`: the small model's")
+    parser.add_argument("--device", choices=["cuda", "wgpu"], default="cuda", help="for `loss`")
+    parser.add_argument("--steps", type=int, default=STEPS, help="for `loss`")
+    parser.add_argument("--tolerance", type=float, default=TOLERANCE, help="for `loss`, in nats")
     arguments = parser.parse_args()
     agrees = True
     if arguments.part != "speed":
-        curves = loss(arguments.small_data or arguments.data)
+        curves = loss(arguments.binary, arguments.small_data or arguments.data, arguments.device, arguments.steps,
+                      arguments.tolerance)
         keep("loss", curves)
         agrees = curves["agrees"]
     if arguments.part != "loss":

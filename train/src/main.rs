@@ -13,9 +13,8 @@
 use std::process::ExitCode;
 
 use burn::tensor::activation::sigmoid;
-use burn::tensor::module::{embedding, linear};
-use burn::tensor::{DType, Device, Distribution, Int, Tensor, TensorData};
-use fused::{Rotary, attention, capped_cross_entropy, norm, relu_squared};
+use burn::tensor::{DType, Device, Distribution, Tensor, TensorData};
+use fused::{Rotary, Tokens, attention, blend, capped_cross_entropy, embedding, linear, norm, relu_squared};
 use harness::{Machine, Now, Run, Summary};
 use prepare::{Batch, Dataset};
 use rayon::prelude::*;
@@ -74,6 +73,7 @@ struct Gpt {
     /// `[1, DEPTH]`: how much of the stream and of its beginning each block gets.
     stream: Tensor<2>,
     beginning: Tensor<2>,
+    rotary: Rotary,
 }
 
 /// Attention, then an MLP, each added to what came in. Matrices are `[in, out]`.
@@ -101,7 +101,7 @@ enum Rule {
 
 impl Gpt {
     /// Made on the processor, so that a seed means one model on every machine.
-    fn new(vocabulary: usize, device: &Device) -> Self {
+    fn new(vocabulary: usize, sequence: usize, device: &Device) -> Self {
         let row = |value: f64| Tensor::full([1, DEPTH], value, device);
         Self {
             embed: normal(vocabulary, WIDTH, 1.0, device),
@@ -109,6 +109,7 @@ impl Gpt {
             head: normal(WIDTH, vocabulary, 0.001, device),
             stream: row(1.0),
             beginning: row(0.1),
+            rotary: Rotary::new(sequence, HEAD, device),
         }
     }
 
@@ -141,18 +142,17 @@ impl Gpt {
         all
     }
 
-    /// Logits `[rows × sequence, vocabulary]` for tokens `[rows, sequence]`, computed in `low`.
-    fn forward(&self, tokens: Tensor<2, Int>, low: DType) -> Tensor<2> {
+    /// Logits `[rows × sequence, vocabulary]` for so many rows of tokens, computed in `low`.
+    fn forward(&self, tokens: &Tokens, low: DType) -> Tensor<2> {
         let [rows, sequence] = tokens.dims();
-        let rotary = Rotary::new(sequence, HEAD, &self.embed.device());
-        let share = |of: &Tensor<2>, layer| of.clone().narrow(1, layer, 1).unsqueeze::<3>().cast(low);
-        let beginning = norm(embedding(self.embed.clone(), tokens.clone()).cast(low));
+        let share = |of: &Tensor<2>, layer| of.clone().narrow(1, layer, 1).reshape([1]);
+        let beginning = norm(embedding(&self.embed, tokens).cast(low));
         let mut x = beginning.clone();
         for (layer, block) in self.blocks.iter().enumerate() {
-            x = x * share(&self.stream, layer) + beginning.clone() * share(&self.beginning, layer);
-            x = block.forward(x, &tokens, &rotary);
+            let shares = [share(&self.stream, layer), share(&self.beginning, layer)];
+            x = block.forward(blend(x, beginning.clone(), shares), tokens, &self.rotary);
         }
-        matmul(norm(x).reshape([rows * sequence, WIDTH]), &self.head)
+        linear(norm(x), &self.head).reshape([rows * sequence, self.head.dims()[1]])
     }
 
     /// Operations on floating-point numbers for each token, forward and backward, as karpathy counts them:
@@ -187,36 +187,30 @@ impl Block {
         }
     }
 
-    fn forward(&self, x: Tensor<3>, tokens: &Tensor<2, Int>, rotary: &Rotary) -> Tensor<3> {
+    fn forward(&self, x: Tensor<3>, tokens: &Tokens, rotary: &Rotary) -> Tensor<3> {
         let x = x.clone() + self.attend(norm(x), tokens, rotary);
-        let hidden = relu_squared(matmul(norm(x.clone()), &self.up));
-        x + matmul(hidden, &self.down)
+        let hidden = relu_squared(linear(norm(x.clone()), &self.up));
+        x + linear(hidden, &self.down)
     }
 
-    fn attend(&self, x: Tensor<3>, tokens: &Tensor<2, Int>, rotary: &Rotary) -> Tensor<3> {
+    fn attend(&self, x: Tensor<3>, tokens: &Tokens, rotary: &Rotary) -> Tensor<3> {
         let [rows, sequence, _] = x.dims();
         let heads =
-            |matrix: &Tensor<2>, heads| matmul(x.clone(), matrix).reshape([rows, sequence, heads, HEAD]);
+            |matrix: &Tensor<2>, heads| linear(x.clone(), matrix).reshape([rows, sequence, heads, HEAD]);
         let turned = |x| norm(rotary.turn(x));
         let query = turned(heads(&self.query, HEADS));
         let key = turned(heads(&self.key, KEY_HEADS));
         let mut value = heads(&self.value, KEY_HEADS);
         if let Some([values, gate]) = &self.values {
             let [seen, _] = gate.dims();
-            let gate = sigmoid(matmul(x.clone().narrow(2, 0, seen), gate)) * 2.0;
-            let own = embedding(values.clone(), tokens.clone()).cast(x.dtype());
+            let gate = sigmoid(linear(x.clone().narrow(2, 0, seen), gate)) * 2.0;
+            let own = embedding(values, tokens).cast(x.dtype());
             value = value + own.reshape([rows, sequence, KEY_HEADS, HEAD]) * gate.unsqueeze_dim(3);
         }
         let window = (self.window * sequence as f64) as usize;
         let mixed = attention(query, key, value, window);
-        matmul(mixed.reshape([rows, sequence, WIDTH]), &self.out)
+        linear(mixed.reshape([rows, sequence, WIDTH]), &self.out)
     }
-}
-
-/// `x` times a matrix, in the numbers of `x`.
-fn matmul<const D: usize>(x: Tensor<D>, matrix: &Tensor<2>) -> Tensor<D> {
-    let matrix = matrix.clone().cast(x.dtype());
-    linear(x, matrix, None)
 }
 
 fn normal(rows: usize, columns: usize, std: f64, device: &Device) -> Tensor<2> {
@@ -387,7 +381,7 @@ fn orthogonal(x: Tensor<2>) -> Tensor<2> {
 fn train(run: &Run, data: &Dataset) -> Result<Summary, String> {
     let machine = &run.machine;
     Device::flex().seed(run.seed);
-    let mut model = Gpt::new(data.vocab_size(), &machine.device);
+    let mut model = Gpt::new(data.vocab_size(), data.sequence(), &machine.device);
     let mut optimizer = Optimizer::new(&mut model, machine.low);
     let mut batches = data.train_batches(BATCH, run.seed).map_err(|error| harness::explain(&error))?;
 
@@ -442,9 +436,10 @@ fn evaluate(model: &Gpt, batch: &Batch, machine: &Machine) -> Vec<f32> {
 /// The cross-entropy in nats of every target, on the device of the model.
 fn nats(model: &Gpt, batch: &Batch, machine: &Machine) -> Tensor<1> {
     let device = model.embed.device();
-    let tokens = TensorData::new(batch.inputs.clone(), [batch.rows, batch.sequence]);
+    let [vocabulary, _] = model.embed.dims();
+    let tokens = Tokens::new(&batch.inputs, batch.rows, vocabulary, &device);
     let targets = TensorData::new(batch.targets.clone(), [batch.targets.len()]);
-    let logits = model.forward(Tensor::from_data(tokens, &device), machine.low);
+    let logits = model.forward(&tokens, machine.low);
     capped_cross_entropy(logits, Tensor::from_data(targets, &device), CAP)
 }
 

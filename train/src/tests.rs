@@ -13,7 +13,7 @@ fn batch() -> Batch {
 
 /// A model whose blocks do something: at first they add nothing to the stream.
 fn model() -> Gpt {
-    let mut model = Gpt::new(VOCABULARY, &Device::flex());
+    let mut model = Gpt::new(VOCABULARY, 8, &Device::flex());
     for (_, parameter) in model.parameters() {
         let [rows, columns] = parameter.dims();
         *parameter = normal(rows, columns, 0.3, &Device::flex());
@@ -22,9 +22,8 @@ fn model() -> Gpt {
 }
 
 /// The loss before each of some steps on one batch.
-fn learn(steps: usize, threads: usize) -> Vec<f32> {
+fn learn(mut model: Gpt, steps: usize, threads: usize) -> Vec<f32> {
     let machine = Machine::cpu(threads);
-    let mut model = model();
     let mut optimizer = Optimizer::new(&mut model, machine.low);
     let step = |step| {
         let (gradients, loss) = gradients(&model, &batch(), &machine);
@@ -79,7 +78,7 @@ fn every_parameter_learns() {
 
 #[test]
 fn it_learns_one_batch_by_heart() {
-    let losses = learn(60, 2);
+    let losses = learn(model(), 60, 2);
     assert!(losses[0] > 1.0 && losses[59] < 0.1 * losses[0], "{losses:?}");
 }
 
@@ -111,7 +110,7 @@ fn the_schedule_ends_at_its_final_rate() {
 
 #[test]
 fn operations_are_counted_as_karpathy_counts_them() {
-    let mut model = Gpt::new(VOCABULARY, &Device::flex());
+    let mut model = Gpt::new(VOCABULARY, 8, &Device::flex());
     let weights: usize = model
         .blocks
         .iter()

@@ -1,4 +1,4 @@
-//! From slices of numbers to an operation that burn's automatic differentiation knows.
+//! From an operation on one backend's tensors to one that burn's automatic differentiation knows.
 
 use std::fmt::Debug;
 use std::marker::PhantomData;
@@ -9,81 +9,97 @@ use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, DispatchKindConversion, DispatchTensor, Flex};
-use burn::tensor::{BackendPrimitive, Device, Float, Shape, Tensor, TensorData};
-use burn_flex::FlexTensor;
+use burn::tensor::{BackendPrimitive, Float, Shape, Tensor};
 
-/// An operation on contiguous `f32` of N tensors.
-pub(crate) trait Operation<const N: usize>: Clone + Debug + Send + Sync + 'static {
-    /// The values, and what `backward` wants to know again.
-    fn forward(&self, inputs: [&[f32]; N]) -> (Vec<f32>, Vec<f32>);
+use crate::gpu::OnGpu;
+use crate::processor::OnProcessor;
+
+/// An operation of N tensors with a backward pass of its own, on one backend.
+pub(crate) trait Operation<B: Backend, const N: usize>: Clone + Debug + Send + Sync + 'static {
+    /// The output, of the given shape, and what `backward` wants to know again.
+    fn forward(&self, inputs: [FloatTensor<B>; N], shape: Shape) -> (FloatTensor<B>, Vec<FloatTensor<B>>);
 
     /// The gradient of each input, from that of the output.
-    fn backward(&self, known: &Known<'_, N>, gradient: &[f32]) -> [Vec<f32>; N];
+    fn backward(&self, known: Known<B, N>, gradient: FloatTensor<B>) -> [FloatTensor<B>; N];
 }
 
 /// What the backward pass has of the forward pass.
-pub(crate) struct Known<'a, const N: usize> {
-    pub(crate) inputs: [&'a [f32]; N],
-    pub(crate) output: &'a [f32],
-    pub(crate) saved: &'a [f32],
+#[derive(Clone, Debug)]
+pub(crate) struct Known<B: Backend, const N: usize> {
+    pub(crate) inputs: [FloatTensor<B>; N],
+    pub(crate) output: FloatTensor<B>,
+    pub(crate) saved: Vec<FloatTensor<B>>,
 }
 
-/// Whether a tensor of this device is one that [`apply`] takes.
-pub(crate) fn on_processor(device: &Device) -> bool {
-    device.clone().inner() == Device::flex()
-}
-
-/// The operation's output, of the given shape; recorded for the backward pass where the inputs are.
-pub(crate) fn apply<O: Operation<N>, const N: usize, const D: usize, const E: usize>(
+/// The operation's output, of the given shape, where the inputs are; recorded for the backward pass where
+/// they are.
+pub(crate) fn apply<O, const N: usize, const D: usize, const E: usize>(
     operation: O,
     inputs: [Tensor<D>; N],
     shape: [usize; E],
-) -> Tensor<E> {
-    if !inputs[0].device().is_autodiff() {
-        let inputs = inputs.map(|input| contiguous(&primitive::<Flex, D>(input)));
-        let (output, _) = operation.forward(inputs.each_ref().map(slice));
-        return Tensor::from_primitive::<Flex>(tensor(output, Shape::from(shape)));
+) -> Tensor<E>
+where
+    O: OnProcessor<N> + OnGpu<N>,
+{
+    match inputs[0].device().inner().as_dispatch() {
+        #[cfg(feature = "cuda")]
+        burn::backend::DispatchDevice::Cuda(_) => {
+            on::<burn::backend::Cuda, O, N, D, E>(operation, inputs, shape)
+        }
+        #[cfg(feature = "wgpu")]
+        burn::backend::DispatchDevice::Wgpu(_) => {
+            on::<burn::backend::Wgpu, O, N, D, E>(operation, inputs, shape)
+        }
+        _ => on::<Flex, O, N, D, E>(operation, inputs, shape),
     }
-    let inputs = inputs.map(primitive::<Autodiff<Flex>, D>);
+}
+
+fn on<B, O, const N: usize, const D: usize, const E: usize>(
+    operation: O,
+    inputs: [Tensor<D>; N],
+    shape: [usize; E],
+) -> Tensor<E>
+where
+    B: Backend,
+    O: Operation<B, N>,
+    Float: BackendPrimitive<B, Primitive = FloatTensor<B>>
+        + BackendPrimitive<Autodiff<B>, Primitive = FloatTensor<Autodiff<B>>>,
+    DispatchTensor: DispatchKindConversion<B> + DispatchKindConversion<Autodiff<B>>,
+{
+    let shape = Shape::from(shape);
+    if !inputs[0].device().is_autodiff() {
+        let (output, _) = operation.forward(inputs.map(primitive::<B, D>), shape);
+        return Tensor::from_primitive::<B>(output);
+    }
+    let inputs = inputs.map(primitive::<Autodiff<B>, D>);
     let nodes = inputs.each_ref().map(|input| input.node.clone());
-    let inputs = inputs.map(|input| contiguous(&input.primitive));
-    let (output, saved) = operation.forward(inputs.each_ref().map(slice));
-    let output = tensor(output, Shape::from(shape));
+    let inputs = inputs.map(|input| input.primitive);
     let step = Step(PhantomData::<O>).prepare::<NoCheckpointing>(nodes).compute_bound();
+    let (output, saved) = operation.forward(inputs.clone(), shape);
     let output = match step.stateful() {
         OpsKind::Tracked(step) => {
-            let forward = Forward { operation, inputs, output: output.clone(), saved };
-            step.finish(forward, output)
+            let known = Known { inputs, output: output.clone(), saved };
+            step.finish((operation, known), output)
         }
         OpsKind::UnTracked(step) => step.finish(output),
     };
-    Tensor::from_primitive::<Autodiff<Flex>>(output)
-}
-
-/// What is kept from the forward pass to the backward pass.
-#[derive(Clone, Debug)]
-struct Forward<O, const N: usize> {
-    operation: O,
-    inputs: [FlexTensor; N],
-    output: FlexTensor,
-    saved: Vec<f32>,
+    Tensor::from_primitive::<Autodiff<B>>(output)
 }
 
 /// The operation in burn's graph.
 #[derive(Debug)]
 struct Step<O>(PhantomData<O>);
 
-impl<O: Operation<N>, const N: usize> Backward<Flex, N> for Step<O> {
-    type State = Forward<O, N>;
+impl<B: Backend, O: Operation<B, N>, const N: usize> Backward<B, N> for Step<O> {
+    type State = (O, Known<B, N>);
 
     fn backward(self, ops: Ops<Self::State, N>, gradients: &mut Gradients, _: &mut Checkpointer) {
-        let gradient = contiguous(&gradients.consume::<Flex>(&ops.node));
-        let Forward { operation, inputs, output, saved } = ops.state;
-        let known = Known { inputs: inputs.each_ref().map(slice), output: slice(&output), saved: &saved };
-        let of_inputs = operation.backward(&known, slice(&gradient));
-        for ((parent, input), values) in ops.parents.into_iter().zip(&inputs).zip(of_inputs) {
+        let gradient = gradients.consume::<B>(&ops.node);
+        let (operation, known) = ops.state;
+        let of_inputs = operation.backward(known, gradient);
+        for (parent, of_input) in ops.parents.into_iter().zip(of_inputs) {
             if let Some(parent) = parent {
-                gradients.register::<Flex>(parent.id, tensor(values, input.layout().shape().clone()));
+                gradients.register::<B>(parent.id, of_input);
             }
         }
     }
@@ -95,16 +111,4 @@ where
     DispatchTensor: DispatchKindConversion<B>,
 {
     input.try_into_primitive::<B>().expect("the inputs are on the device of the first")
-}
-
-fn contiguous(tensor: &FlexTensor) -> FlexTensor {
-    tensor.to_contiguous()
-}
-
-fn slice(tensor: &FlexTensor) -> &[f32] {
-    tensor.as_slice::<f32>().expect("`contiguous` came before, and the processor computes in f32")
-}
-
-fn tensor(values: Vec<f32>, shape: Shape) -> FlexTensor {
-    FlexTensor::from_data(TensorData::new(values, shape))
 }

@@ -1,14 +1,12 @@
 //! Causal attention within a window.
 
-use std::ops::Range;
-
-use burn::tensor::activation::softmax;
-use burn::tensor::{Bool, DType, Device, Int, Tensor};
+use burn::tensor::Tensor;
 use multiversion::multiversion;
 
-use crate::apply::{Known, Operation, apply, on_processor};
+use crate::apply::apply;
 use crate::lanes::{exp, sum};
 use crate::matrix::{View, product};
+use crate::processor::{OnProcessor, Slices};
 
 /// What each query sees of the values at its own place and at up to `window` places before it.
 ///
@@ -18,67 +16,18 @@ pub fn attention(query: Tensor<4>, key: Tensor<4>, value: Tensor<4>, window: usi
     let shape = query.dims();
     let kv_heads = key.dims()[2];
     assert!(shape[2].is_multiple_of(kv_heads), "{} heads cannot share {kv_heads}", shape[2]);
-    if on_processor(&query.device()) {
-        return apply(Attention { shape, kv_heads, window }, [query, key, value], shape);
-    }
-    composed(query, key, value, window, GPU_BLOCK)
-}
-
-fn composed(query: Tensor<4>, key: Tensor<4>, value: Tensor<4>, window: usize, block: usize) -> Tensor<4> {
-    let [rows, sequence, heads, head] = query.dims();
-    let kv_heads = key.dims()[2];
-    let shared = heads / kv_heads;
-    // The heads that share keys stand beside each other: `[rows, kv_heads, sequence · shared, head]`.
-    let query = query.reshape([rows, sequence, kv_heads, shared * head]).swap_dims(1, 2).reshape([
-        rows,
-        kv_heads,
-        sequence * shared,
-        head,
-    ]);
-    let (key, value) = (key.swap_dims(1, 2), value.swap_dims(1, 2));
-    let some = |first: usize| {
-        let end = sequence.min(first + block);
-        let from = first.saturating_sub(window);
-        let query = query.clone().narrow(2, first * shared, (end - first) * shared);
-        let key = key.clone().narrow(2, from, end - from);
-        let value = value.clone().narrow(2, from, end - from);
-        let scores = query.matmul(key.transpose()).cast(DType::F32) / (head as f32).sqrt();
-        let hidden = hidden(first..end, from..end, shared, window, &scores.device());
-        softmax(scores.mask_fill(hidden, f32::NEG_INFINITY), 3).cast(value.dtype()).matmul(value)
-    };
-    Tensor::cat((0..sequence).step_by(block).map(some).collect(), 2)
-        .reshape([rows, kv_heads, sequence, shared * head])
-        .swap_dims(1, 2)
-        .reshape([rows, sequence, heads, head])
-}
-
-/// Which of the places `from` no query at the places `to` sees, `[1, 1, to · shared, from]`.
-fn hidden(
-    to: Range<usize>,
-    from: Range<usize>,
-    shared: usize,
-    window: usize,
-    device: &Device,
-) -> Tensor<4, Bool> {
-    let shape = [1, 1, to.len() * shared, from.len()];
-    let places = |range: Range<usize>| Tensor::<1, Int>::arange(range.start as i64..range.end as i64, device);
-    let to = places(to).unsqueeze_dim::<2>(1).repeat_dim(1, shared).reshape([shape[2], 1]);
-    let distance = to - places(from).unsqueeze::<2>();
-    distance.clone().lower_elem(0).bool_or(distance.greater_elem(window as i64)).reshape(shape)
+    apply(Attention { shape, kv_heads, window }, [query, key, value], shape)
 }
 
 /// Queries that are dealt with at once: their keys stay in the cache, and few of them are seen by none.
 const BLOCK: usize = 64;
 
-/// The same on a GPU, where each block is some kernels of its own.
-const GPU_BLOCK: usize = 512;
-
 #[derive(Clone, Debug)]
-struct Attention {
+pub(crate) struct Attention {
     /// Rows, sequence, heads, head.
-    shape: [usize; 4],
-    kv_heads: usize,
-    window: usize,
+    pub(crate) shape: [usize; 4],
+    pub(crate) kv_heads: usize,
+    pub(crate) window: usize,
 }
 
 /// Some queries of one head, and the keys that any of them sees.
@@ -121,12 +70,12 @@ impl Attention {
         blocks
     }
 
-    fn scale(&self) -> f32 {
+    pub(crate) fn scale(&self) -> f32 {
         1.0 / (self.shape[3] as f32).sqrt()
     }
 }
 
-impl Operation<3> for Attention {
+impl OnProcessor<3> for Attention {
     /// Saves the weights of all blocks.
     fn forward(&self, [query, key, value]: [&[f32]; 3]) -> (Vec<f32>, Vec<f32>) {
         let blocks = self.blocks();
@@ -147,7 +96,7 @@ impl Operation<3> for Attention {
         (output, weights)
     }
 
-    fn backward(&self, known: &Known<'_, 3>, gradient: &[f32]) -> [Vec<f32>; 3] {
+    fn backward(&self, known: &Slices<'_, 3>, gradient: &[f32]) -> [Vec<f32>; 3] {
         let [query, key, value] = known.inputs;
         let weights = known.saved;
         let mut of_query = vec![0.0; query.len()];
@@ -210,19 +159,39 @@ fn through_weights(weights: &[f32], gradient: &mut [f32], keys: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{random, same};
+    use crate::testing::{devices, random, same};
+    use burn::tensor::Int;
+    use burn::tensor::activation::softmax;
+
+    /// All scores of all queries, and what a query does not see struck out.
+    fn formula([query, key, value]: [Tensor<4>; 3], window: usize) -> Tensor<4> {
+        let [_, sequence, heads, head] = query.dims();
+        let [query, key, value] = [query, key, value].map(|tensor| {
+            let [rows, _, own, _] = tensor.dims();
+            let tensor = tensor.swap_dims(1, 2).unsqueeze_dim::<5>(2);
+            Tensor::cat(vec![tensor; heads / own], 2).reshape([rows, heads, sequence, head])
+        });
+        let places = Tensor::<1, Int>::arange(0..sequence as i64, &query.device());
+        let distance = places.clone().unsqueeze_dim::<2>(1) - places.unsqueeze::<2>();
+        let hidden = distance.clone().lower_elem(0).bool_or(distance.greater_elem(window as i64));
+        let scores = query.matmul(key.transpose()) / (head as f32).sqrt();
+        let weights = softmax(scores.mask_fill(hidden.unsqueeze::<4>(), -1e30), 3);
+        weights.matmul(value).swap_dims(1, 2)
+    }
 
     #[test]
     fn one_pass_is_the_formula() {
-        for (sequence, kv_heads, window) in [(7, 4, 7), (150, 4, 150), (150, 2, 40), (130, 1, 0), (65, 4, 64)]
-        {
-            let queries = random([2, sequence, 4, 16]);
-            let [keys, values] = [(); 2].map(|()| random([2, sequence, kv_heads, 16]));
-            same(
-                [queries, keys, values],
-                |[q, k, v]| attention(q, k, v, window),
-                |[q, k, v]| composed(q, k, v, window, sequence.div_ceil(2)),
-            );
+        let sizes = [(7, 4, 7), (150, 4, 150), (150, 2, 40), (130, 1, 0), (65, 4, 64), (1100, 2, 300)];
+        for device in devices() {
+            for (sequence, kv_heads, window) in sizes {
+                let queries = random([2, sequence, 4, 16], &device);
+                let [keys, values] = [(); 2].map(|()| random([2, sequence, kv_heads, 16], &device));
+                same(
+                    [queries, keys, values],
+                    |[q, k, v]| attention(q, k, v, window),
+                    |inputs| formula(inputs, window),
+                );
+            }
         }
     }
 }

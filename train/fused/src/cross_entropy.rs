@@ -1,52 +1,49 @@
 //! The cross-entropy of logits that are capped smoothly (Gemma 2, 2024).
 
-use burn::tensor::activation::{log_softmax, tanh};
-use burn::tensor::{DType, Int, Tensor};
+use burn::tensor::{Int, Tensor};
 use multiversion::multiversion;
 
-use crate::apply::{Known, Operation, apply, on_processor};
+use crate::apply::apply;
 use crate::lanes::{exp, sum};
+use crate::processor::{OnProcessor, Slices};
 
 /// The cross-entropy in nats of each target, `[targets]`, from logits `[targets, vocabulary]`, of which
 /// each is `cap · tanh(logit / cap)` first.
 pub fn capped_cross_entropy(logits: Tensor<2>, targets: Tensor<1, Int>, cap: f32) -> Tensor<1> {
     let [rows, vocabulary] = logits.dims();
-    if on_processor(&logits.device()) {
-        let targets = targets.into_data().iter::<i32>().map(|target| target as usize).collect();
-        return apply(CrossEntropy { targets, vocabulary, cap }, [logits], [rows]);
-    }
-    composed(logits, targets, cap)
-}
-
-fn composed(logits: Tensor<2>, targets: Tensor<1, Int>, cap: f32) -> Tensor<1> {
-    let logits = tanh(logits.cast(DType::F32) / cap) * cap;
-    let chosen = log_softmax(logits, 1).gather(1, targets.unsqueeze_dim(1));
-    chosen.squeeze_dim::<1>(1).neg()
+    let targets = if targets.device().is_autodiff() { targets.inner() } else { targets };
+    apply(CrossEntropy { targets, vocabulary, cap }, [logits], [rows])
 }
 
 #[derive(Clone, Debug)]
-struct CrossEntropy {
-    targets: Vec<usize>,
-    vocabulary: usize,
-    cap: f32,
+pub(crate) struct CrossEntropy {
+    pub(crate) targets: Tensor<1, Int>,
+    pub(crate) vocabulary: usize,
+    pub(crate) cap: f32,
 }
 
-impl Operation<1> for CrossEntropy {
+impl CrossEntropy {
+    fn targets(&self) -> Vec<usize> {
+        self.targets.to_data().iter::<i32>().map(|target| target as usize).collect()
+    }
+}
+
+impl OnProcessor<1> for CrossEntropy {
     /// Saves the sum of each row's powers.
     fn forward(&self, [logits]: [&[f32]; 1]) -> (Vec<f32>, Vec<f32>) {
-        let mut sums = vec![0.0; self.targets.len()];
+        let mut sums = vec![0.0; logits.len() / self.vocabulary];
         power_sums(logits, self.vocabulary, self.cap, &mut sums);
-        let rows = logits.chunks_exact(self.vocabulary).zip(&self.targets).zip(&sums);
-        let nats = rows.map(|((row, &target), sum)| sum.ln() + self.cap - capped(row[target], self.cap));
+        let rows = logits.chunks_exact(self.vocabulary).zip(self.targets()).zip(&sums);
+        let nats = rows.map(|((row, target), sum)| sum.ln() + self.cap - capped(row[target], self.cap));
         (nats.collect(), sums)
     }
 
-    fn backward(&self, known: &Known<'_, 1>, gradient: &[f32]) -> [Vec<f32>; 1] {
+    fn backward(&self, known: &Slices<'_, 1>, gradient: &[f32]) -> [Vec<f32>; 1] {
         let logits = known.inputs[0];
         let mut of_logits = vec![0.0; logits.len()];
         backward(logits, known.saved, gradient, self.cap, self.vocabulary, &mut of_logits);
         let rows = of_logits.chunks_exact_mut(self.vocabulary).zip(logits.chunks_exact(self.vocabulary));
-        for (((row, logits), &target), gradient) in rows.zip(&self.targets).zip(gradient) {
+        for (((row, logits), target), gradient) in rows.zip(self.targets()).zip(gradient) {
             let share = capped(logits[target], self.cap) / self.cap;
             row[target] -= gradient * (1.0 - share * share);
         }
@@ -91,18 +88,29 @@ fn backward(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{random, same};
+    use crate::testing::{devices, random, same};
     use burn::tensor::Device;
+    use burn::tensor::activation::{log_softmax, tanh};
+
+    fn formula(logits: Tensor<2>, targets: Tensor<1, Int>, cap: f32) -> Tensor<1> {
+        let logits = tanh(logits / cap) * cap;
+        let chosen = log_softmax(logits, 1).gather(1, targets.unsqueeze_dim(1));
+        chosen.squeeze_dim::<1>(1).neg()
+    }
 
     #[test]
     fn one_pass_is_the_formula() {
-        let targets = Tensor::<1, Int>::from_ints([3, 0, 69, 5, 5, 1], &Device::flex().autodiff());
-        let logits = random([6, 70]) * 20.0;
-        same(
-            [logits],
-            |[x]| capped_cross_entropy(x, targets.clone(), 15.0),
-            |[x]| composed(x, targets.clone(), 15.0),
-        );
+        for device in devices() {
+            let targets = Tensor::<1, Int>::from_ints([3, 0, 69, 5, 5, 1], &device);
+            for vocabulary in [70, 2048] {
+                let logits = random([6, vocabulary], &device) * 20.0;
+                same(
+                    [logits],
+                    |[x]| capped_cross_entropy(x, targets.clone(), 15.0),
+                    |[x]| formula(x, targets.clone(), 15.0),
+                );
+            }
+        }
     }
 
     #[test]

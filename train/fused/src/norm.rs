@@ -1,36 +1,27 @@
 //! The root mean square norm (Zhang and Sennrich 2019), without a weight.
 
-use burn::tensor::{DType, Tensor};
+use burn::tensor::Tensor;
 use multiversion::multiversion;
 
-use crate::apply::{Known, Operation, apply, on_processor};
+use crate::apply::apply;
 use crate::lanes::sum;
+use crate::processor::{OnProcessor, Slices};
 
 /// What torch's `rms_norm` adds to the mean square.
-const EPSILON: f32 = f32::EPSILON;
+pub(crate) const EPSILON: f32 = f32::EPSILON;
 
 /// Each row over its last dimension is divided by the root of its mean square.
 pub fn norm<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     let shape = x.dims();
-    if on_processor(&x.device()) {
-        return apply(Norm { width: shape[D - 1] }, [x], shape);
-    }
-    composed(x)
-}
-
-fn composed<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    let low = x.dtype();
-    let x = x.cast(DType::F32);
-    let mean_square = x.clone().square().mean_dim(D - 1);
-    (x / (mean_square + EPSILON).sqrt()).cast(low)
+    apply(Norm { width: shape[D - 1] }, [x], shape)
 }
 
 #[derive(Clone, Debug)]
-struct Norm {
-    width: usize,
+pub(crate) struct Norm {
+    pub(crate) width: usize,
 }
 
-impl Operation<1> for Norm {
+impl OnProcessor<1> for Norm {
     fn forward(&self, [x]: [&[f32]; 1]) -> (Vec<f32>, Vec<f32>) {
         let mut scales = vec![0.0; x.len() / self.width];
         let mut output = vec![0.0; x.len()];
@@ -38,7 +29,7 @@ impl Operation<1> for Norm {
         (output, scales)
     }
 
-    fn backward(&self, known: &Known<'_, 1>, gradient: &[f32]) -> [Vec<f32>; 1] {
+    fn backward(&self, known: &Slices<'_, 1>, gradient: &[f32]) -> [Vec<f32>; 1] {
         let mut of_x = vec![0.0; gradient.len()];
         backward(known.output, known.saved, gradient, self.width, &mut of_x);
         [of_x]
@@ -71,12 +62,19 @@ fn backward(y: &[f32], scales: &[f32], gradient: &[f32], width: usize, of_x: &mu
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{random, same};
+    use crate::testing::{devices, random, same};
+
+    fn formula(x: Tensor<3>) -> Tensor<3> {
+        let mean_square = x.clone().square().mean_dim(2);
+        x / (mean_square + EPSILON).sqrt()
+    }
 
     #[test]
     fn one_pass_is_the_formula() {
-        for width in [32, 128, 37] {
-            same([random([3, 5, width])], |[x]| norm(x), |[x]| composed(x));
+        for device in devices() {
+            for width in [32, 128, 37, 2000] {
+                same([random([3, 5, width], &device)], |[x]| norm(x), |[x]| formula(x));
+            }
         }
     }
 }

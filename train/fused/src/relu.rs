@@ -1,35 +1,28 @@
 //! The squared rectifier (So et al. 2021).
 
 use burn::tensor::Tensor;
-use burn::tensor::activation::relu;
 use multiversion::multiversion;
 
-use crate::apply::{Known, Operation, apply, on_processor};
+use crate::apply::apply;
+use crate::processor::{OnProcessor, Slices};
 
 /// The square of what is above 0, and 0 else.
 pub fn relu_squared<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     let shape = x.dims();
-    if on_processor(&x.device()) {
-        return apply(ReluSquared, [x], shape);
-    }
-    composed(x)
-}
-
-fn composed<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    relu(x).square()
+    apply(ReluSquared, [x], shape)
 }
 
 #[derive(Clone, Debug)]
-struct ReluSquared;
+pub(crate) struct ReluSquared;
 
-impl Operation<1> for ReluSquared {
+impl OnProcessor<1> for ReluSquared {
     fn forward(&self, [x]: [&[f32]; 1]) -> (Vec<f32>, Vec<f32>) {
         let mut output = vec![0.0; x.len()];
         forward(x, &mut output);
         (output, Vec::new())
     }
 
-    fn backward(&self, known: &Known<'_, 1>, gradient: &[f32]) -> [Vec<f32>; 1] {
+    fn backward(&self, known: &Slices<'_, 1>, gradient: &[f32]) -> [Vec<f32>; 1] {
         let mut of_x = vec![0.0; gradient.len()];
         backward(known.inputs[0], gradient, &mut of_x);
         [of_x]
@@ -54,10 +47,13 @@ fn backward(x: &[f32], gradient: &[f32], of_x: &mut [f32]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{random, same};
+    use crate::testing::{devices, random, same};
+    use burn::tensor::activation::relu;
 
     #[test]
     fn one_pass_is_the_formula() {
-        same([random([3, 5, 70])], |[x]| relu_squared(x), |[x]| composed(x));
+        for device in devices() {
+            same([random([3, 5, 70], &device)], |[x]| relu_squared(x), |[x]| relu(x).square());
+        }
     }
 }

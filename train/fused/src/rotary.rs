@@ -5,7 +5,8 @@ use std::sync::Arc;
 use burn::tensor::{Device, Tensor, TensorData};
 use multiversion::multiversion;
 
-use crate::apply::{Known, Operation, apply, on_processor};
+use crate::apply::apply;
+use crate::processor::{OnProcessor, Slices};
 
 /// The wave length of the slowest pair is 2π times this, nearly.
 const BASE: f32 = 10_000.0;
@@ -14,18 +15,17 @@ const BASE: f32 = 10_000.0;
 #[derive(Clone, Debug)]
 pub struct Rotary {
     table: Arc<Table>,
-    /// `[1, sequence, 1, head / 2]`, on the device that is asked to turn.
-    cos: Tensor<4>,
-    sin: Tensor<4>,
 }
 
 #[derive(Debug)]
-struct Table {
-    sequence: usize,
-    half: usize,
+pub(crate) struct Table {
+    pub(crate) sequence: usize,
+    pub(crate) half: usize,
     /// `[sequence, half]`.
     cos: Vec<f32>,
     sin: Vec<f32>,
+    /// The same on the device that is asked to turn.
+    pub(crate) on_device: [Tensor<2>; 2],
 }
 
 impl Rotary {
@@ -37,45 +37,34 @@ impl Rotary {
             position as f32 * BASE.powf(-2.0 * pair as f32 / head as f32)
         };
         let (sin, cos) = (0..sequence * half).map(|index| angle(index).sin_cos()).unzip();
-        let table = Table { sequence, half, cos, sin };
-        let tensor = |values: &Vec<f32>| {
-            Tensor::from_data(TensorData::new(values.clone(), [1, sequence, 1, half]), device)
-        };
-        Self { cos: tensor(&table.cos), sin: tensor(&table.sin), table: Arc::new(table) }
+        let device = device.clone().inner();
+        let tensor =
+            |values: &Vec<f32>| Tensor::from_data(TensorData::new(values.clone(), [sequence, half]), &device);
+        let on_device = [tensor(&cos), tensor(&sin)];
+        Self { table: Arc::new(Table { sequence, half, cos, sin, on_device }) }
     }
 
     /// Turns `x`, `[rows, sequence, heads, head]`, each position by its angles.
     pub fn turn(&self, x: Tensor<4>) -> Tensor<4> {
         let shape = x.dims();
-        if on_processor(&x.device()) {
-            return apply(Turn { table: self.table.clone(), heads: shape[2] }, [x], shape);
-        }
-        self.composed(x)
-    }
-
-    fn composed(&self, x: Tensor<4>) -> Tensor<4> {
-        let (cos, sin) = (self.cos.clone().cast(x.dtype()), self.sin.clone().cast(x.dtype()));
-        let half = self.table.half;
-        let (one, two) = (x.clone().narrow(3, 0, half), x.narrow(3, half, half));
-        let turned_one = one.clone() * cos.clone() + two.clone() * sin.clone();
-        Tensor::cat(vec![turned_one, two * cos - one * sin], 3)
+        apply(Turn { table: self.table.clone(), heads: shape[2] }, [x], shape)
     }
 }
 
 #[derive(Clone, Debug)]
-struct Turn {
-    table: Arc<Table>,
-    heads: usize,
+pub(crate) struct Turn {
+    pub(crate) table: Arc<Table>,
+    pub(crate) heads: usize,
 }
 
-impl Operation<1> for Turn {
+impl OnProcessor<1> for Turn {
     fn forward(&self, [x]: [&[f32]; 1]) -> (Vec<f32>, Vec<f32>) {
         let mut output = vec![0.0; x.len()];
         turn(&self.table, self.heads, 1.0, x, &mut output);
         (output, Vec::new())
     }
 
-    fn backward(&self, _: &Known<'_, 1>, gradient: &[f32]) -> [Vec<f32>; 1] {
+    fn backward(&self, _: &Slices<'_, 1>, gradient: &[f32]) -> [Vec<f32>; 1] {
         let mut of_x = vec![0.0; gradient.len()];
         turn(&self.table, self.heads, -1.0, gradient, &mut of_x);
         [of_x]
@@ -105,19 +94,33 @@ fn turn(table: &Table, heads: usize, sense: f32, x: &[f32], output: &mut [f32]) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{random, same};
+    use crate::testing::{devices, random, same};
+
+    fn formula(rotary: &Rotary, x: Tensor<4>) -> Tensor<4> {
+        let table = &rotary.table;
+        let [cos, sin] = table
+            .on_device
+            .clone()
+            .map(|angles| Tensor::from_inner(angles).reshape([1, table.sequence, 1, table.half]));
+        let (one, two) = (x.clone().narrow(3, 0, table.half), x.narrow(3, table.half, table.half));
+        let turned_one = one.clone() * cos.clone() + two.clone() * sin.clone();
+        Tensor::cat(vec![turned_one, two * cos - one * sin], 3)
+    }
 
     #[test]
     fn one_pass_is_the_formula() {
-        let device = Device::flex().autodiff();
-        let rotary = Rotary::new(7, 32, &device);
-        same([random([2, 7, 3, 32])], |[x]| rotary.turn(x), |[x]| rotary.composed(x));
+        for device in devices() {
+            for head in [32, 6] {
+                let rotary = Rotary::new(7, head, &device);
+                same([random([2, 7, 3, head], &device)], |[x]| rotary.turn(x), |[x]| formula(&rotary, x));
+            }
+        }
     }
 
     #[test]
     fn the_first_position_stays_and_lengths_stay() {
         let rotary = Rotary::new(5, 8, &Device::flex());
-        let x = random([1, 5, 1, 8]).inner();
+        let x = random([1, 5, 1, 8], &Device::flex().autodiff()).inner();
         let y = rotary.turn(x.clone());
         let length = |t: &Tensor<4>| t.clone().square().sum_dim(3);
         let first = |t: Tensor<4>| t.narrow(1, 0, 1);
