@@ -48,6 +48,8 @@ SCALAR_LR = 0.5
 WEIGHT_DECAY = 0.2
 ADAM_BETAS = (0.8, 0.95)
 X0_BETAS = (0.96, 0.95)
+# As ours; his is 1e-10.
+EPSILON = 1e-7
 WARMDOWN = 0.5
 GATE_CHANNELS = 32
 SOFTCAP = 15.0
@@ -237,7 +239,7 @@ def adamw_step(p: Tensor, grad: Tensor, mean: Tensor, square: Tensor, step: Tens
     """AdamW; he gives none of these parameters a weight decay."""
     mean.lerp_(grad, 1 - beta1)
     square.lerp_(grad.square(), 1 - beta2)
-    denominator = (square / (1 - beta2**step)).sqrt() + 1e-10
+    denominator = (square / (1 - beta2**step)).sqrt() + EPSILON
     # Not `add_` with an `alpha`, which in eager mode would wait for the GPU.
     p.sub_(mean / denominator * (lr / (1 - beta1**step)))
 

@@ -42,6 +42,9 @@ const WEIGHT_DECAY: f64 = 0.2; // 0.0..0.5
 const BETA_1: f64 = 0.8; // 0.6..0.95
 const BETA_2: f64 = 0.95; // 0.9..0.999
 const MOMENTUM: f64 = 0.95; // 0.8..0.98
+// karpathy's is 1e-10. At first no block adds anything, so it is all the same how much of the stream it
+// gets: those gradients are rounding, and of rounding a smaller number here makes whole steps.
+const EPSILON: f64 = 1e-7; // 1e-10..1e-6 log
 
 // The learning rate over the time budget: up, level, down.
 const WARMUP: f64 = 0.0; // 0.0..0.3
@@ -318,7 +321,7 @@ impl Moments {
         // The running means begin at 0; these make up for it.
         let unbias_1 = 1.0 - beta_1.powi(step);
         let unbias_2 = 1.0 - BETA_2.powi(step);
-        let size = (self.square.clone() / unbias_2).sqrt() + 1e-10;
+        let size = (self.square.clone() / unbias_2).sqrt() + EPSILON;
         parameter - self.mean.clone() / size * (rate / unbias_1)
     }
 
