@@ -44,7 +44,7 @@ const BETA_2: f64 = 0.95; // 0.9..0.999
 const MOMENTUM: f64 = 0.95; // 0.8..0.98
 // karpathy's is 1e-10. At first no block adds anything, so it is all the same how much of the stream it
 // gets: those gradients are rounding, and of rounding a smaller number here makes whole steps.
-const EPSILON: f64 = 1e-7; // 1e-10..1e-6 log
+const EPSILON: f64 = 1e-7; // fixed
 
 // The learning rate over the time budget: up, level, down.
 const WARMUP: f64 = 0.0; // 0.0..0.3
