@@ -16,6 +16,9 @@ use crate::processor::OnProcessor;
 
 /// An operation of N tensors with a backward pass of its own, on one backend.
 pub(crate) trait Operation<B: Backend, const N: usize>: Clone + Debug + Send + Sync + 'static {
+    /// The same numbers one after another in memory, as `forward` and `backward` want their inputs.
+    fn contiguous(input: FloatTensor<B>) -> FloatTensor<B>;
+
     /// The output, of the given shape, and what `backward` wants to know again.
     fn forward(&self, inputs: [FloatTensor<B>; N], shape: Shape) -> (FloatTensor<B>, Vec<FloatTensor<B>>);
 
@@ -68,12 +71,13 @@ where
 {
     let shape = Shape::from(shape);
     if !inputs[0].device().is_autodiff() {
-        let (output, _) = operation.forward(inputs.map(primitive::<B, D>), shape);
+        let inputs = inputs.map(|input| O::contiguous(primitive::<B, D>(input)));
+        let (output, _) = operation.forward(inputs, shape);
         return Tensor::from_primitive::<B>(output);
     }
     let inputs = inputs.map(primitive::<Autodiff<B>, D>);
     let nodes = inputs.each_ref().map(|input| input.node.clone());
-    let inputs = inputs.map(|input| input.primitive);
+    let inputs = inputs.map(|input| O::contiguous(input.primitive));
     let step = Step(PhantomData::<O>).prepare::<NoCheckpointing>(nodes).compute_bound();
     let (output, saved) = operation.forward(inputs.clone(), shape);
     let output = match step.stateful() {
@@ -94,7 +98,7 @@ impl<B: Backend, O: Operation<B, N>, const N: usize> Backward<B, N> for Step<O> 
     type State = (O, Known<B, N>);
 
     fn backward(self, ops: Ops<Self::State, N>, gradients: &mut Gradients, _: &mut Checkpointer) {
-        let gradient = gradients.consume::<B>(&ops.node);
+        let gradient = O::contiguous(gradients.consume::<B>(&ops.node));
         let (operation, known) = ops.state;
         let of_inputs = operation.backward(known, gradient);
         for (parent, of_input) in ops.parents.into_iter().zip(of_inputs) {

@@ -47,13 +47,16 @@ pub(crate) trait OnGpu<const N: usize>: Clone + Debug + Send + Sync + 'static {
 }
 
 impl<R: Card, O: OnGpu<N>, const N: usize> Operation<CubeBackend<R>, N> for O {
+    fn contiguous(input: CubeTensor<R>) -> CubeTensor<R> {
+        into_contiguous(input)
+    }
+
     fn forward(&self, inputs: [CubeTensor<R>; N], shape: Shape) -> (CubeTensor<R>, Vec<CubeTensor<R>>) {
-        OnGpu::forward(self, inputs.map(into_contiguous), shape)
+        OnGpu::forward(self, inputs, shape)
     }
 
     fn backward(&self, known: Known<CubeBackend<R>, N>, gradient: CubeTensor<R>) -> [CubeTensor<R>; N] {
-        let known = Known { inputs: known.inputs.map(into_contiguous), ..known };
-        OnGpu::backward(self, known, into_contiguous(gradient))
+        OnGpu::backward(self, known, gradient)
     }
 }
 
@@ -90,6 +93,11 @@ card!(burn_cubecl::cubecl::wgpu::WgpuRuntime, burn::backend::Wgpu);
 /// Memory for a tensor of that shape, on the device of another.
 fn empty<R: CubeRuntime>(beside: &CubeTensor<R>, shape: Shape, dtype: DType) -> CubeTensor<R> {
     empty_device_contiguous_dtype(beside.client.clone(), beside.device.clone(), shape, dtype)
+}
+
+/// What `forward` saved, one by one.
+fn taken<R: Card, const K: usize>(saved: Vec<CubeTensor<R>>) -> [CubeTensor<R>; K] {
+    saved.try_into().expect("`backward` takes as many as `forward` saves")
 }
 
 /// Memory for a tensor like another.

@@ -25,23 +25,23 @@ pub(crate) struct Slices<'a, const N: usize> {
 }
 
 impl<O: OnProcessor<N>, const N: usize> Operation<Flex, N> for O {
+    fn contiguous(input: FlexTensor) -> FlexTensor {
+        input.to_contiguous()
+    }
+
     fn forward(&self, inputs: [FlexTensor; N], shape: Shape) -> (FlexTensor, Vec<FlexTensor>) {
-        let inputs = inputs.map(|input| input.to_contiguous());
         let (output, saved) = OnProcessor::forward(self, inputs.each_ref().map(slice));
         let saved_shape = Shape::from([saved.len()]);
         (tensor(output, shape), vec![tensor(saved, saved_shape)])
     }
 
     fn backward(&self, known: Known<Flex, N>, gradient: FlexTensor) -> [FlexTensor; N] {
-        let shapes = known.inputs.each_ref().map(|input| input.layout().shape().clone());
-        let inputs = known.inputs.map(|input| input.to_contiguous());
         let slices = Slices {
-            inputs: inputs.each_ref().map(slice),
+            inputs: known.inputs.each_ref().map(slice),
             output: slice(&known.output),
             saved: slice(&known.saved[0]),
         };
-        let gradient = gradient.to_contiguous();
-        let mut shapes = shapes.into_iter();
+        let mut shapes = known.inputs.iter().map(|input| input.layout().shape().clone());
         OnProcessor::backward(self, &slices, slice(&gradient))
             .map(|values| tensor(values, shapes.next().expect("a shape for each input")))
     }

@@ -17,7 +17,7 @@ use burn_cubecl::{CubeBackend, cubecl};
 
 use super::matrix::{narrow, product, reshape, transposed};
 use super::rows::{Rows, Team, largest, total};
-use super::{Card, OnGpu, empty, like};
+use super::{Card, OnGpu, empty, like, taken};
 use crate::apply::Known;
 use crate::attention::Attention;
 
@@ -32,18 +32,15 @@ fn to_weights<F: Float, N: Size>(
     weights: &mut [Vector<F, N>],
     place: Places,
     scale: f32,
-    rows: usize,
     #[comptime] team: Team,
     #[define(F)] _dtype: ElemType,
 ) {
-    let row = CUBE_POS;
-    if row >= rows {
+    let start = CUBE_POS * team.vectors;
+    if start >= scores.len() {
         terminate!();
     }
-    let start = row * team.vectors;
-    let query = place.first + row % place.queries;
-    let to = (row / place.queries * place.sequence + query) * place.sequence + place.from;
-    let to = to / N::value();
+    let query = place.query();
+    let to = place.start() / N::value();
     let last = query - place.from;
     let first = max(query, place.from + place.window) - place.from - place.window;
 
@@ -93,18 +90,14 @@ fn through_weights<F: Float, N: Size>(
     of_scores: &mut [Vector<F, N>],
     place: Places,
     scale: f32,
-    rows: usize,
     #[comptime] team: Team,
     #[define(F)] _dtype: ElemType,
 ) {
-    let row = CUBE_POS;
-    if row >= rows {
+    let start = CUBE_POS * team.vectors;
+    if start >= of_weights.len() {
         terminate!();
     }
-    let start = row * team.vectors;
-    let query = place.first + row % place.queries;
-    let to = (row / place.queries * place.sequence + query) * place.sequence + place.from;
-    let to = to / N::value();
+    let to = place.start() / N::value();
 
     let mut products = Vector::<f32, N>::new(0.0);
     for index in range_stepped(UNIT_POS as usize, team.vectors, team.units) {
@@ -126,6 +119,19 @@ struct Places {
     from: usize,
     sequence: usize,
     window: usize,
+}
+
+#[cube]
+impl Places {
+    /// The place of the cube's query.
+    fn query(&self) -> usize {
+        self.first + CUBE_POS % self.queries
+    }
+
+    /// Where in all weights those of the cube's query begin.
+    fn start(&self) -> usize {
+        (CUBE_POS / self.queries * self.sequence + self.query()) * self.sequence + self.from
+    }
 }
 
 /// Some queries and the keys that any of them sees.
@@ -214,7 +220,6 @@ impl OnGpu<3> for Attention {
             let keys = transposed(part(&key, &block.keys));
             product(part(&query, &block.queries), keys, scores.clone());
             let Rows { cubes, cube, vector, team } = self.rows(&scores, &block);
-            let rows = scores.meta.num_elements() / block.keys.len();
             to_weights::launch::<R>(
                 &query.client,
                 cubes,
@@ -224,7 +229,6 @@ impl OnGpu<3> for Attention {
                 weights.clone().into_buffer_arg(),
                 self.places(&block),
                 self.scale(),
-                rows,
                 team,
                 dtype_to_storage_type(weights.dtype),
             );
@@ -239,8 +243,7 @@ impl OnGpu<3> for Attention {
         known: Known<CubeBackend<R>, 3>,
         gradient: CubeTensor<R>,
     ) -> [CubeTensor<R>; 3] {
-        let [query, key, value, weights] =
-            <[_; 4]>::try_from(known.saved).expect("`forward` saves four tensors");
+        let [query, key, value, weights] = taken(known.saved);
         let gradient = self.by_head(gradient, self.shared());
         let [of_query, of_key, of_value] = [(); 3].map(|()| like(&query));
         let of_scores = like(&weights);
@@ -249,7 +252,6 @@ impl OnGpu<3> for Attention {
             let values = transposed(part(&value, &block.keys));
             product(part(&gradient, &block.queries), values, of_weights.clone());
             let Rows { cubes, cube, vector, team } = self.rows(&of_weights, &block);
-            let rows = of_weights.meta.num_elements() / block.keys.len();
             through_weights::launch::<R>(
                 &query.client,
                 cubes,
@@ -260,7 +262,6 @@ impl OnGpu<3> for Attention {
                 of_scores.clone().into_buffer_arg(),
                 self.places(&block),
                 self.scale(),
-                rows,
                 team,
                 dtype_to_storage_type(weights.dtype),
             );

@@ -8,7 +8,7 @@ use burn_cubecl::tensor::CubeTensor;
 use burn_cubecl::{CubeBackend, cubecl};
 
 use super::rows::{Rows, Team, total};
-use super::{Card, OnGpu, empty, like};
+use super::{Card, OnGpu, empty, like, taken};
 use crate::apply::Known;
 use crate::cross_entropy::CrossEntropy;
 
@@ -119,7 +119,7 @@ impl OnGpu<1> for CrossEntropy {
         gradient: CubeTensor<R>,
     ) -> [CubeTensor<R>; 1] {
         let [logits] = known.inputs;
-        let [sums] = <[_; 1]>::try_from(known.saved).expect("`forward` saves the sums");
+        let [sums] = taken(known.saved);
         let of_logits = like(&logits);
         let targets = R::ints(&self.targets);
         let dtypes = [logits.dtype, targets.dtype].map(dtype_to_storage_type);

@@ -9,6 +9,7 @@ use burn_cubecl::cubecl::server::CubeCountSelection;
 use burn_cubecl::tensor::CubeTensor;
 use burn_cubecl::{CubeBackend, cubecl};
 
+use super::rows::vector_of;
 use super::{Card, OnGpu, like};
 use crate::apply::Known;
 use crate::embedding::Embedding;
@@ -71,8 +72,7 @@ impl OnGpu<1> for Embedding {
         let [table] = known.inputs;
         let of_table = like(&table);
         let [places, starts] = [&self.tokens.places, &self.tokens.starts].map(R::ints);
-        let sizes = table.client.io_optimized_vector_sizes(table.dtype.size());
-        let vector = { sizes }.find(|size| self.width.is_multiple_of(*size)).unwrap_or(1);
+        let vector = vector_of(&table, |size| self.width.is_multiple_of(size));
         let vectors = self.width / vector;
         let columns = vectors.next_power_of_two().min(UNITS);
         let cubes_each = vectors.div_ceil(columns);

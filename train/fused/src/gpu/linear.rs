@@ -7,7 +7,7 @@ use burn_cubecl::kernel::cast;
 use burn_cubecl::tensor::CubeTensor;
 
 use super::matrix::{product, reshape, transposed};
-use super::{Card, OnGpu, empty, like};
+use super::{Card, OnGpu, empty, like, taken};
 use crate::apply::Known;
 use crate::linear::Linear;
 
@@ -44,7 +44,7 @@ impl OnGpu<2> for Linear {
         gradient: CubeTensor<R>,
     ) -> [CubeTensor<R>; 2] {
         let [x, learning] = known.inputs;
-        let [matrix] = <[_; 1]>::try_from(known.saved).expect("`forward` saves the matrix");
+        let [matrix] = taken(known.saved);
         let places = x.meta.num_elements() / self.from;
         let of_x = like(&x);
         let to = reshape(of_x.clone(), [1, places, self.from]);

@@ -8,7 +8,7 @@ use burn_cubecl::tensor::CubeTensor;
 use burn_cubecl::{CubeBackend, cubecl};
 
 use super::rows::{Rows, Team, total};
-use super::{Card, OnGpu, empty, like};
+use super::{Card, OnGpu, empty, like, taken};
 use crate::apply::Known;
 use crate::norm::{EPSILON, Norm};
 
@@ -77,10 +77,8 @@ impl OnGpu<1> for Norm {
         let output = like(&x);
         let scales = empty(&x, Shape::from([x.meta.num_elements() / self.width]), DType::F32);
         let Rows { cubes, cube, vector, team } = Rows::of(&x, self.width);
-        let client = x.client.clone();
-        let dtype = dtype_to_storage_type(x.dtype);
         forward::launch::<R>(
-            &client,
+            &output.client,
             cubes,
             cube,
             vector,
@@ -88,7 +86,7 @@ impl OnGpu<1> for Norm {
             output.clone().into_buffer_arg(),
             scales.clone().into_buffer_arg(),
             team,
-            dtype,
+            dtype_to_storage_type(output.dtype),
         );
         (output, vec![scales])
     }
@@ -99,12 +97,10 @@ impl OnGpu<1> for Norm {
         gradient: CubeTensor<R>,
     ) -> [CubeTensor<R>; 1] {
         let of_x = like(&gradient);
-        let [scales] = <[_; 1]>::try_from(known.saved).expect("`forward` saves the scales");
+        let [scales] = taken(known.saved);
         let Rows { cubes, cube, vector, team } = Rows::of(&gradient, self.width);
-        let client = gradient.client.clone();
-        let dtype = dtype_to_storage_type(gradient.dtype);
         backward::launch::<R>(
-            &client,
+            &of_x.client,
             cubes,
             cube,
             vector,
@@ -113,7 +109,7 @@ impl OnGpu<1> for Norm {
             gradient.into_buffer_arg(),
             of_x.clone().into_buffer_arg(),
             team,
-            dtype,
+            dtype_to_storage_type(of_x.dtype),
         );
         [of_x]
     }

@@ -43,12 +43,9 @@ impl Rows {
         let even = hardware.plane_size_min == hardware.plane_size_max;
         let plane = if sums && even { hardware.plane_size_max as usize } else { 1 };
         // A vector as wide as the device loads at once, but no wider than leaves each unit of a plane one.
-        let vector = client
-            .io_optimized_vector_sizes(tensor.dtype.size())
-            .find(|size| {
-                [width, run].iter().all(|all| all.is_multiple_of(*size)) && size * plane <= width.max(plane)
-            })
-            .unwrap_or(1);
+        let vector = vector_of(tensor, |size| {
+            [width, run].iter().all(|all| all.is_multiple_of(size)) && size * plane <= width.max(plane)
+        });
         let vectors = width / vector;
         let most = UNITS.min(hardware.max_units_per_cube as usize);
         let units = vectors.next_power_of_two().clamp(plane, most.max(plane));
@@ -73,13 +70,18 @@ pub(super) struct Numbers {
 impl Numbers {
     /// Over a contiguous tensor, whose numbers stand together in runs of a multiple of `run`.
     pub(super) fn of<R: CubeRuntime>(tensor: &CubeTensor<R>, run: usize) -> Self {
-        let sizes = tensor.client.io_optimized_vector_sizes(tensor.dtype.size());
-        let vector = { sizes }.find(|size| run.is_multiple_of(*size)).unwrap_or(1);
+        let vector = vector_of(tensor, |size| run.is_multiple_of(size));
         let units = tensor.meta.num_elements() / vector;
         let cube = CubeDim::new(&tensor.client, units);
         let cubes = calculate_cube_count_elemwise(&tensor.client, units, cube);
         Self { cubes, cube, vector }
     }
+}
+
+/// The most numbers that the device loads at once of those that fit.
+pub(super) fn vector_of<R: CubeRuntime>(tensor: &CubeTensor<R>, fits: impl Fn(usize) -> bool) -> usize {
+    let mut sizes = tensor.client.io_optimized_vector_sizes(tensor.dtype.size());
+    sizes.find(|size| fits(*size)).unwrap_or(1)
 }
 
 /// How units' values become one.
