@@ -1,4 +1,4 @@
-"""The `search` proposer beside Optuna's TPE and random search: the lowest value after 30, 60 and 100 trials.
+"""The `search` proposer beside Optuna's TPE and random search: the lowest value after 8, 30, 60 and 100 trials.
 
     tests/.venv/bin/pip install optuna
     tests/.venv/bin/python tests/bench/search.py [--seeds N]
@@ -27,7 +27,7 @@ from typing import Any
 
 Value = float | None
 Point = list[float]
-AFTER = (30, 60, 100)
+AFTER = (8, 30, 60, 100)
 ROOT = Path(__file__).resolve().parents[2]
 SEARCH = ROOT / "target/release/examples/search"
 

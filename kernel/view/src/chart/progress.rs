@@ -19,6 +19,8 @@ const LABELS: usize = 12;
 /// So many of the points that are not kept are drawn, about; each kind that is there with some.
 const POINTS: usize = 1500;
 const SOME: usize = 60;
+/// How many times what was kept spans the axis may reach beyond it, so that half of the rest is seen.
+const FLATTENED: f64 = 8.0;
 
 /// Every experiment by its number: grey dots for what was discarded, green for what was kept with its
 /// hypothesis, the running best as a step line, and at the edge what crashed or lies beyond the axis.
@@ -75,7 +77,8 @@ pub fn progress(experiments: &[Experiment], metric: &Metric) -> Chart {
     chart
 }
 
-/// What the vertical axis spans: all that was kept, and of the rest what does not flatten that.
+/// What the vertical axis spans: all that was kept, and of the rest what does not flatten that; half of it at least,
+/// unless what was kept would vanish.
 ///
 /// A candidate that ruined the metric says little by how much; it is drawn at the edge.
 fn domain(experiments: &[Experiment], direction: Direction) -> Option<(f64, f64)> {
@@ -97,8 +100,13 @@ fn domain(experiments: &[Experiment], direction: Direction) -> Option<(f64, f64)
     let span = high - low;
     rest.retain(|value| *value > high);
     rest.sort_by(f64::total_cmp);
-    let typical = rest.get(rest.len() * 4 / 5).map_or(0.0, |value| value - high);
-    let room = if span > 0.0 { typical.clamp(0.25 * span, 1.5 * span) } else { typical };
+    let beyond = |share: f64| rest.get((rest.len() as f64 * share) as usize).map_or(0.0, |value| value - high);
+    let (half, typical) = (beyond(0.5), beyond(0.8));
+    let room = if span > 0.0 {
+        typical.clamp(0.25 * span, 1.5 * span).max(half.min(FLATTENED * span))
+    } else {
+        typical
+    };
     let reach = rest.last().map_or(0.0, |worst| (worst - high).min(room));
     let whole = (span + reach).max(low.abs() * 1e-4).max(1e-9);
     let (low, high) = (low - whole * 0.08, high + reach + whole * 0.1);

@@ -2,11 +2,12 @@
 //!
 //! At first three of ten points are anywhere, for a search may begin in a bad valley. Of the others half are drawn near
 //! the best, one to three coordinates at a time, by TPE (a tree-structured Parzen estimator for each coordinate) once it
-//! has something to say: that finds the way out of many valleys. The other half are those, among a thousand such draws,
+//! has something to say, before that by steps wide enough to show: that finds the way out of many valleys. The other half are those, among a thousand such draws,
 //! from which a Gaussian process expects most: that finds the bottom of one.
 //! `tests/bench/search.py` compares both with Optuna's TPE and with random search.
 
 use std::cell::{OnceCell, RefCell};
+use std::ops::Range;
 
 use lab::Direction;
 use rand::{Rng, RngExt};
@@ -19,6 +20,8 @@ use super::surrogate::Surrogate;
 
 /// From how many trials on there is something to learn.
 pub(crate) const ENOUGH: usize = 6;
+/// How wide a step is until then, as a share of a range: what a smaller one does is lost in the noise of short runs.
+const BOLD: Range<f64> = 0.15..0.4;
 /// How many trials there are before it no longer looks around.
 const SURVEY: usize = 20;
 /// What share of points is anywhere until then.
@@ -121,9 +124,27 @@ impl<'a> Optimizer<'a> {
             point[index] = learned
                 .then(|| self.by_tpe(index, random))
                 .flatten()
-                .unwrap_or_else(|| near(&self.domains[index], self.best[index], random));
+                .unwrap_or_else(|| self.step(index, random));
         }
         point
+    }
+
+    /// Where a coordinate of the best may go.
+    fn step<R: Rng>(&self, index: usize, random: &mut R) -> f64 {
+        let from = self.best[index];
+        if let Some(count) = self.domains[index].choices() {
+            // Any other one.
+            let step = 1 + below(count.max(2) - 1, random);
+            return ((from as usize + step) % count.max(1)) as f64;
+        }
+        if self.trials.len() < ENOUGH {
+            let wide = random.random_range(BOLD);
+            let (up, down) = (from + wide, from - wide);
+            return if down < 0.0 || (up <= 1.0 && random.random()) { up } else { down };
+        }
+        // Now and then a wide step, so that no valley is for ever.
+        let width = if random.random::<f64>() < 0.2 { 0.4 } else { 0.12 };
+        (from + width * normal(random)).clamp(0.0, 1.0)
     }
 
     /// The best with every coordinate changed a little, and a choice now and then.
@@ -213,17 +234,6 @@ fn estimator(domain: &Domain, index: usize, trials: &[Trial]) -> Option<TpeOptim
         optimizer.tell(place, *cost).ok()?;
     }
     Some(optimizer)
-}
-
-fn near<R: Rng>(domain: &Domain, from: f64, random: &mut R) -> f64 {
-    if let Some(count) = domain.choices() {
-        // Any other one.
-        let step = 1 + below(count.max(2) - 1, random);
-        return ((from as usize + step) % count.max(1)) as f64;
-    }
-    // Now and then a wide step, so that no valley is for ever.
-    let width = if random.random::<f64>() < 0.2 { 0.4 } else { 0.12 };
-    (from + width * normal(random)).clamp(0.0, 1.0)
 }
 
 fn below<R: Rng>(count: usize, random: &mut R) -> usize {
@@ -340,6 +350,20 @@ mod tests {
         };
         assert!((40..80).contains(&far(1)), "{}", far(1));
         assert_eq!(far(SURVEY + 1), 0);
+    }
+
+    #[test]
+    fn its_first_steps_are_bold() {
+        let domains = &space()[..6];
+        let best = [0.0, 0.2, 0.4, 0.6, 0.8, 1.0];
+        let trials = [(best.to_vec(), Some(1.0))];
+        let optimizer = Optimizer::new(domains, &best, &trials, &[], Direction::Minimize);
+        let mut random = StdRng::seed_from_u64(7);
+        for (place, from) in (0..200).flat_map(|_| optimizer.nearby(&mut random)).zip(best.iter().cycle()) {
+            let step = (place - from).abs();
+            assert!(step == 0.0 || step > 0.14, "{from} to {place}");
+            assert!((0.0..=1.0).contains(&place), "{from} to {place}");
+        }
     }
 
     #[test]
