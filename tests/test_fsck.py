@@ -17,7 +17,7 @@ from places import Place, until
 @pytest.fixture
 def night(lab: Lab) -> Lab:
     """A lab with some experiments, the last of which may have been discarded."""
-    lab.night("--experiments", "4", "--seed", "1")
+    lab.night("--experiments", "4", "--seed", "12")
     return lab
 
 

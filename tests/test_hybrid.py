@@ -75,7 +75,7 @@ def test_the_same_seed_makes_the_same_choices_after_a_restart(make_lab: Callable
         nights.append([(e["proposer"], e["hypothesis"], e["value"]) for e in found])
     assert nights[0] == nights[1] and [n for n, night in enumerate(nights[0]) if night[0] == MODEL] == TURNS[:2]
     lab = make_lab("other", ahead=False, space=SPACE)
-    with model(lambda _: settings("LR = 0.011")) as it:
+    with model(lambda _: settings("LR = 0.0123")) as it:
         local = f"openai:qwen3@{it.url}/v1"
         found = night(lab, it, "--experiments", "10", "--seed", "43", agent=f"search+{local}")
     assert [e["number"] for e in found if e["proposer"] == local] == [7]

@@ -14,7 +14,7 @@ sys.exit("no such optimizer: 17")
 
 
 def test_it_tells_what_is_new_once(lab: Lab) -> None:
-    lab.night("--experiments", "6", "--seed", "1")
+    lab.night("--experiments", "6", "--seed", "12")
     lab.write("train.py", BROKEN)
     lab.overnight("run", "-m", "my own", code=None)
     lab.git("checkout", "--", "train.py")
@@ -50,7 +50,7 @@ def test_a_morning_without_a_night(lab: Lab) -> None:
 
 
 def test_a_notebook_has_the_next_cell_filled_in(lab: Lab) -> None:
-    lab.night("--experiments", "6", "--seed", "1")
+    lab.night("--experiments", "6", "--seed", "12")
     with kernel(lab) as k:
         cell = k.execute("%morning")
         assert cell.status == "ok", cell.text

@@ -115,7 +115,7 @@ def test_a_colleague_has_the_whole_night(ada: Lab, place: Place, hub: Path) -> N
 
 
 def test_a_colleague_runs_on(ada: Lab, place: Place, hub: Path) -> None:
-    ada.night("--experiments", "5", "--seed", "1")
+    ada.night("--experiments", "5", "--seed", "12")
     ada.overnight("share")
     bob = clone(place, hub)
     bob.overnight("merge")
