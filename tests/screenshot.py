@@ -13,6 +13,7 @@ from nbformat import v4, write
 
 from browsers import jupyterlab, notebook
 from bundled import bundled_lab
+from kernels import METADATA
 from places import Place, until
 
 EXPERIMENTS = 48
@@ -34,8 +35,7 @@ def main() -> None:
     """Runs the loop and takes the pictures."""
     place = Place()
     lab = bundled_lab(place)
-    book = v4.new_notebook(cells=CELLS, metadata={"kernelspec": {"name": "overnight", "display_name": "Overnight"}})
-    write(book, lab.root / "notebooks/night.ipynb")
+    write(v4.new_notebook(cells=CELLS, metadata=METADATA), lab.root / "notebooks/night.ipynb")
     try:
         with jupyterlab(lab) as address, notebook(
             address, "notebooks/night.ipynb", width=1440, height=1350, scale=1.5

@@ -10,7 +10,7 @@ import nbformat
 import pytest
 
 from browsers import CHROMIUM, jupyterlab, notebook
-from kernels import Kernel, Message, kernel
+from kernels import Kernel, Message, book, kernel
 from labs import Lab
 from models import CANARY, Answer, Call, Cut, Model, Paused, Refusal, change, model
 
@@ -265,10 +265,8 @@ def test_some_of_the_standard_questions_are_shown_in_a_notebook(eventful: Lab) -
 @pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium (Debian: apt install chromium)")
 def test_an_answer_in_jupyterlab(eventful: Lab) -> None:
     """The page shows HTML with its folds closed, and puts the cell that is proposed below."""
-    book = nbformat.v4.new_notebook(metadata={"kernelspec": {"name": "overnight", "display_name": "Overnight"}})
-    cells = ("%%ask\nWhich change helped, and why?", "%ask --local what crashed, and what helped?")
-    book.cells = [nbformat.v4.new_code_cell(source) for source in cells]
-    nbformat.write(book, eventful.root / "asked.ipynb")
+    asked = book("%%ask\nWhich change helped, and why?", "%ask --local what crashed, and what helped?")
+    nbformat.write(asked, eventful.root / "asked.ipynb")
     query = "SELECT number, status, value, hypothesis\nFROM experiments\nORDER BY value"
     script = [Call("sql", {"query": query}), Call("experiment", {"number": 1}),
               Call("propose_cell", {"code": "%diff 1", "why": "what experiment 1 changed"}),

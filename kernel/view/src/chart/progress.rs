@@ -100,9 +100,8 @@ fn domain(experiments: &[Experiment], direction: Direction) -> Option<(f64, f64)
     let span = high - low;
     rest.retain(|value| *value > high);
     rest.sort_by(f64::total_cmp);
-    let beyond =
-        |share: f64| rest.get((rest.len() as f64 * share) as usize).map_or(0.0, |value| value - high);
-    let (half, typical) = (beyond(0.5), beyond(0.8));
+    let beyond = |at: usize| rest.get(at).map_or(0.0, |value| value - high);
+    let (half, typical) = (beyond(rest.len() / 2), beyond(rest.len() * 4 / 5));
     let room = if span > 0.0 {
         typical.clamp(0.25 * span, 1.5 * span).max(half.min(FLATTENED * span))
     } else {

@@ -1,7 +1,7 @@
 use insta::assert_snapshot;
 
 use super::charts::{check, places, structure};
-use super::support::{crashes, ledger, metric, turned};
+use super::support::{crashes, ledger, metric, one, turned};
 use crate::{
     Metric, bundle,
     chart::{self, Ground, Layer, Place},
@@ -42,6 +42,26 @@ fn progress_where_higher_is_better() {
     ");
     assert!(places(&chart, "crashed or timed out").iter().all(|place| *place == Place::Bottom));
     check(&chart.vega_lite());
+}
+
+#[test]
+fn half_of_the_points_are_seen_beside_a_small_gain() {
+    let values = [1.9, 1.88, 1.98, 2.0, 2.02, 2.04, 2.3];
+    let mut experiments = vec![one(0), one(1), one(2), one(3), one(4), one(5), one(6)];
+    for (experiment, value) in experiments.iter_mut().zip(values) {
+        let record = std::sync::Arc::make_mut(&mut experiment.record);
+        record.value = Some(value);
+        record.status = if record.number < 2 { lab::Status::Keep } else { lab::Status::Discard };
+    }
+    let seen = |experiments: &[lab::Experiment]| {
+        let drawn = places(&chart::progress(experiments, &metric()), "discarded");
+        drawn.iter().filter(|place| **place != Place::Top).count()
+    };
+    assert_eq!(seen(&experiments), 3);
+
+    // Where the gain is smaller still, it is the gain that is seen.
+    std::sync::Arc::make_mut(&mut experiments[1].record).value = Some(1.899);
+    assert_eq!(seen(&experiments), 0);
 }
 
 #[test]

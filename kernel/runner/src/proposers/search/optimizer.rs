@@ -2,8 +2,8 @@
 //!
 //! At first three of ten points are anywhere, for a search may begin in a bad valley. Of the others half are drawn near
 //! the best, one to three coordinates at a time, by TPE (a tree-structured Parzen estimator for each coordinate) once it
-//! has something to say, before that by steps wide enough to show: that finds the way out of many valleys. The other half are those, among a thousand such draws,
-//! from which a Gaussian process expects most: that finds the bottom of one.
+//! has something to say, before that by steps wide enough to show: that finds the way out of many valleys. The other
+//! half are those, among a thousand such draws, from which a Gaussian process expects most: that finds the bottom of one.
 //! `tests/bench/search.py` compares both with Optuna's TPE and with random search.
 
 use std::cell::{OnceCell, RefCell};
