@@ -63,7 +63,11 @@ impl Client {
     /// same; others say that it could not be asked.
     pub async fn request(&mut self, request: &Request) -> Result<Response, RunnerError> {
         let unreadable = |e: serde_json::Error| RunnerError::Protocol(e.to_string());
-        let gone = |e: io::Error| RunnerError::Protocol(format!("the runner is gone: {e}"));
+        // A runner that ends while this waits to be let in never reads it, and the system says so by these two.
+        let gone = |e: io::Error| match e.kind() {
+            io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => RunnerError::Ending,
+            _ => RunnerError::Protocol(format!("the runner is gone: {e}")),
+        };
         let mut line = serde_json::to_vec(request).map_err(unreadable)?;
         line.push(b'\n');
         self.stream.write_all(&line).await.map_err(gone)?;
@@ -79,5 +83,50 @@ impl Client {
             Response::Error { message, hint, code } => Err(RunnerError::Told { message, hint, code }),
             response => Ok(response),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use tokio::net::UnixListener;
+
+    use super::*;
+
+    /// A client, and the runner that does not let it in.
+    async fn connected(folder: &std::path::Path) -> (Client, UnixListener) {
+        let socket = folder.join("socket");
+        let listener = UnixListener::bind(&socket).unwrap();
+        let stream = UnixStream::connect(&socket).await.unwrap();
+        (Client { stream: BufReader::new(stream) }, listener)
+    }
+
+    #[tokio::test]
+    async fn a_runner_that_ended_before_it_read_was_ending() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut client, listener) = connected(folder.path()).await;
+        drop(listener);
+        assert!(matches!(client.request(&Request::Pause).await, Err(RunnerError::Ending)));
+    }
+
+    #[tokio::test]
+    async fn so_was_one_that_ended_while_it_was_asked() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut client, listener) = connected(folder.path()).await;
+        let (asked, ()) = tokio::join!(client.request(&Request::Pause), async { drop(listener) });
+        assert!(matches!(asked, Err(RunnerError::Ending)));
+    }
+
+    #[tokio::test]
+    async fn one_that_has_read_and_not_answered_is_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut client, listener) = connected(folder.path()).await;
+        let read = async {
+            let mut stream = BufReader::new(listener.accept().await.unwrap().0);
+            stream.read_line(&mut String::new()).await.unwrap();
+        };
+        let (asked, ()) = tokio::join!(client.request(&Request::Pause), read);
+        assert!(matches!(asked, Err(RunnerError::Protocol(_))));
     }
 }

@@ -85,6 +85,8 @@ pub fn discard(paths: &Paths) {
     let mut started: Vec<String> =
         runs.into_iter().flatten().flatten().filter_map(|run| run.file_name().into_string().ok()).collect();
     started.extend(marks(&paths.proposers()));
+    // What is of no run: the report of a loop that has just ended, and git.
+    started.push(paths.mark());
     processes::sweep(&started);
     let _ = std::fs::remove_file(paths.socket());
 }

@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use lab::Seconds;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -15,6 +15,11 @@ use crate::lock::Lock;
 use crate::protocol::{LONGEST, Request, Response, StartOptions};
 use crate::store::Store;
 use crate::{Host, Paths, RunnerError};
+
+/// How long a runner may hold the lab that is about to end.
+const ENDS: Duration = Duration::from_secs(1);
+/// How long to wait between two looks at that.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// What a runner does first.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,7 +76,7 @@ impl Serve {
         begin: Begin,
         host: impl Into<Host>,
     ) -> Result<End, RunnerError> {
-        let lock = Lock::take(&paths.lock())?;
+        let lock = hold(&paths).await?;
         let store = Store::marked(root, Some(&paths.mark()))?;
         let listener = listen(&paths)?;
         let host = host.into();
@@ -96,6 +101,17 @@ impl Serve {
         }
         drop(lock);
         end
+    }
+}
+
+/// The lab's lock. A runner that ends has no socket any more and still holds the lab, for a moment.
+async fn hold(paths: &Paths) -> Result<Lock, RunnerError> {
+    let begun = Instant::now();
+    loop {
+        match Lock::take(&paths.lock()) {
+            Err(RunnerError::Held { .. }) if begun.elapsed() < ENDS => tokio::time::sleep(PAUSE).await,
+            taken => return taken,
+        }
     }
 }
 
