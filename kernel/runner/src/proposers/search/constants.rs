@@ -107,7 +107,12 @@ impl Constant {
 }
 
 /// Parts of a name that say that changing the constant would change what is measured, and not the work.
-const FIXED: [&str; 5] = ["SEED", "BUDGET", "TIMEOUT", "VERSION", "EVAL"];
+const FIXED: [&str; 6] = ["SEED", "BUDGET", "TIMEOUT", "VERSION", "EVAL", "FLOPS"];
+
+/// The words of a name.
+pub(super) fn parts(name: &str) -> impl Iterator<Item = &str> {
+    name.split(['_', '.', '-'])
+}
 
 /// A name and its value, as a query finds them.
 struct Found<'t> {
@@ -131,7 +136,7 @@ impl Found<'_> {
             (Domain::Choice(self.choices), Origin::Code)
         } else if let Some(declared) = Domain::declared(&literal, words) {
             (declared, Origin::Comment)
-        } else if upper.split(['_', '.', '-']).any(|part| FIXED.contains(&part)) {
+        } else if parts(&upper).any(|part| FIXED.contains(&part)) {
             (Domain::fixed(&literal), Origin::Guess)
         } else {
             (Domain::guess(&upper, &literal), Origin::Guess)

@@ -1,5 +1,6 @@
 //! What a constant may become: read from its comment, or guessed from its value and name.
 
+use super::constants::parts;
 use super::{Literal, Value};
 
 /// The values that a constant may take, each at a place: an index for a choice, from 0 to 1 for a range. A choice of
@@ -209,6 +210,9 @@ fn range(literal: &Literal, comment: &str) -> Option<Domain> {
     (low < high).then(|| Domain::Range { low, high, scale, whole: matches!(literal.value, Value::Int(_)) })
 }
 
+/// Words of a name that say that the constant is a share of something: at most 1.
+const SHARES: [&str; 4] = ["RATIO", "FRAC", "FRACTION", "PROB"];
+
 fn guess(name: &str, value: &Value) -> Option<Domain> {
     let range = |low: f64, high: f64, scale| Some(Domain::Range { low, high, scale, whole: false });
     match value {
@@ -235,7 +239,10 @@ fn guess(name: &str, value: &Value) -> Option<Domain> {
             let distance = 1.0 - x;
             range(1.0 - (distance * 4.0).min(0.5), 1.0 - distance / 4.0, Scale::NearOne)
         }
-        Value::Float(x) if *x > 0.0 && *x < 1.0 => range(x / 4.0, x * 4.0, Scale::Log),
+        Value::Float(x) if *x > 0.0 && *x < 1.0 => {
+            let share = parts(name).any(|part| SHARES.contains(&part));
+            range(x / 4.0, if share { (x * 4.0).min(1.0) } else { x * 4.0 }, Scale::Log)
+        }
         Value::Float(x) => range((x * 0.5).min(x * 2.0), (x * 0.5).max(x * 2.0), Scale::Linear),
     }
 }

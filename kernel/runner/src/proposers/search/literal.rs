@@ -40,7 +40,10 @@ impl Literal {
             "true" | "True" => Value::Bool(true),
             "false" | "False" => Value::Bool(false),
             _ if source.starts_with(['"', '\'']) => Value::Text(unquote(source)?.to_owned()),
-            _ => number(source)?,
+            _ => Power::parse(source)
+                .and_then(|power| power.value())
+                .map(Value::Int)
+                .or_else(|| number(source))?,
         };
         Some(Self { source: source.to_owned(), value })
     }
@@ -71,9 +74,12 @@ impl Literal {
                 quote.map_or_else(|| text.clone(), |quote| format!("{quote}{text}{quote}"))
             }
             Value::Int(n) => {
-                let digits = n.to_string();
-                let digits = if body.contains('_') { grouped(&digits) } else { digits };
-                format!("{digits}{suffix}")
+                let power = Power::parse(&self.source).and_then(|power| power.write(*n));
+                power.unwrap_or_else(|| {
+                    let digits = n.to_string();
+                    let digits = if body.contains('_') { grouped(&digits) } else { digits };
+                    format!("{digits}{suffix}")
+                })
             }
             Value::Float(x) => {
                 let text = if body.contains(['e', 'E']) {
@@ -94,6 +100,43 @@ impl Literal {
     /// What `value` is once it was written in this style and read back.
     pub fn written(&self, value: &Value) -> Value {
         Self::parse(&self.write(value)).map_or_else(|| value.clone(), |literal| literal.value)
+    }
+}
+
+/// A whole number as a power: `2**19`, `1 << 19`.
+struct Power<'s> {
+    base: i64,
+    /// The operator, with the spaces around it.
+    operator: &'s str,
+    exponent: u32,
+}
+
+impl<'s> Power<'s> {
+    fn parse(source: &'s str) -> Option<Self> {
+        let at = source.find("**").or_else(|| source.find("<<"))?;
+        let (base, exponent) = (source[..at].trim_end(), source[at + 2..].trim_start());
+        let plain = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+        let operator = &source[base.len()..source.len() - exponent.len()];
+        (plain(base) && plain(exponent)).then_some(())?;
+        Some(Self { base: base.parse().ok()?, operator, exponent: exponent.parse().ok()? })
+    }
+
+    fn value(&self) -> Option<i64> {
+        self.raised(self.exponent)
+    }
+
+    fn raised(&self, exponent: u32) -> Option<i64> {
+        if self.operator.trim() == "**" {
+            self.base.checked_pow(exponent)
+        } else {
+            self.base.checked_mul(2_i64.checked_pow(exponent)?)
+        }
+    }
+
+    /// Another number by another exponent, where there is one.
+    fn write(&self, n: i64) -> Option<String> {
+        let exponent = (0..i64::BITS).find(|exponent| self.raised(*exponent) == Some(n))?;
+        Some(format!("{}{}{exponent}", self.base, self.operator))
     }
 }
 
@@ -173,22 +216,40 @@ mod tests {
             ("-4", Value::Int(-8), "-8"),
             ("True", Value::Bool(false), "False"),
             ("'SSSL'", Value::Text("SL".into()), "'SL'"),
+            ("2**19", Value::Int(1 << 18), "2**18"),
+            ("1 << 19", Value::Int(1 << 20), "1 << 20"),
+            ("2**19", Value::Int(300_000), "300000"),
         ];
         for (source, value, written) in cases {
             let literal = Literal::parse(source).unwrap();
             assert_eq!(literal.write(&literal.value), source, "unchanged");
             assert_eq!(literal.write(&value), written);
         }
-        for source in
-            ["2**19", "0xff", "a", "(1, 2)", "\"a\\n\"", "1 + 1", "007", "", "-", "None", "f32", "1e999"]
-        {
+        for source in [
+            "2**19 + 1",
+            "2**-1",
+            "2**64",
+            "-2**2",
+            "**2",
+            "0xff",
+            "a",
+            "(1, 2)",
+            "\"a\\n\"",
+            "1 + 1",
+            "007",
+            "",
+            "-",
+            "None",
+            "f32",
+            "1e999",
+        ] {
             assert_eq!(Literal::parse(source), None, "{source}");
         }
     }
 
     proptest! {
         #[test]
-        fn parse_write_parse_is_stable(source in "-?[0-9]{1,6}(\\.[0-9]{1,5})?(e-?[0-9])?(f32|f64)?", x in -1e6f64..1e6) {
+        fn parse_write_parse_is_stable(source in "-?[0-9]{1,6}(\\.[0-9]{1,5})?(e-?[0-9])?(f32|f64)?|[2-9]( ?<< ?|\\*\\*)[0-9]", x in -1e6f64..1e6) {
             if let Some(literal) = Literal::parse(&source) {
                 let value = match literal.value { Value::Int(_) => Value::Int(x as i64), _ => Value::Float(x) };
                 let text = literal.write(&value);

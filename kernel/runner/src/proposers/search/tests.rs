@@ -74,6 +74,8 @@ EMBEDDING_LR = 0.6      # learning rate for token embeddings (Adam)
 WEIGHT_DECAY: float = 0.2
 ADAM_BETAS = (0.8, 0.95)
 WARMUP_RATIO = 0.0
+WARMDOWN_RATIO = 0.5
+H100_BF16_PEAK_FLOPS = 989.5e12
 USE_BIAS = False
 lower = 3
 def f():
@@ -84,9 +86,12 @@ if DEPTH == 8: pass
     DEPTH = 8: one of 2, 4, 8, 16, 32 (Guess)
     ASPECT_RATIO = 64: one of 16, 32, 64, 128, 256 (Guess)
     WINDOW_PATTERN = "SSSL": fixed (Guess)
+    TOTAL_BATCH_SIZE = 2**19: one of 2**17, 2**18, 2**19, 2**20, 2**21 (Guess)
     EMBEDDING_LR = 0.6: 0.15 to 2.4, by its logarithm (Guess)
     WEIGHT_DECAY = 0.2: 0.05 to 0.8, by its logarithm (Guess)
     WARMUP_RATIO = 0.0: 0.0 to 0.1 (Guess)
+    WARMDOWN_RATIO = 0.5: 0.125 to 1.0, by its logarithm (Guess)
+    H100_BF16_PEAK_FLOPS = 989.5e12: fixed (Guess)
     USE_BIAS = False: one of False, True (Guess)
     "#);
 }
