@@ -138,11 +138,12 @@ def test_his_notebook_works_on_the_table(autoresearch: Lab, place: Place) -> Non
 
 def test_without_the_data_it_says_what_to_do(autoresearch: Lab, place: Place) -> None:
     lab, before = autoresearch, Seen(autoresearch)
-    said = lab.overnight("loop", "start", "--experiments", "1", code=3)
-    assert said.out == ""
-    assert said.err == (
-        f"error: karpathy's data is not there: {data(place)} lacks data and tokenizer\n"
-        f"hint: `loop start --prepare` downloads it, or run `uv run prepare.py` in {lab.root} yourself\n")
+    for words in (["loop", "start", "--experiments", "1"], ["loop", "resume"], ["run"]):
+        said = lab.overnight(*words, code=3)
+        assert said.out == ""
+        assert said.err == (
+            f"error: karpathy's data is not there: {data(place)} lacks data and tokenizer\n"
+            f"hint: `loop start --prepare` downloads it, or run `uv run prepare.py` in {lab.root} yourself\n")
     is_untouched(lab)
     lab.worktree_is(before)
     assert "karpathy's data is not there" in lab.overnight("doctor", code=1).out

@@ -38,6 +38,14 @@ pub(super) struct Missing {
     folder: PathBuf,
 }
 
+/// Sees to it that what the lab of a session reads is there, as [`Missing::prepare`] does.
+pub(super) async fn ensure(unasked: bool, session: &Session, sink: &dyn Sink) -> Result<(), Failure> {
+    match Missing::of(session)? {
+        Some(missing) => missing.prepare(unasked, session, sink).await,
+        None => Ok(()),
+    }
+}
+
 impl Missing {
     /// What is missing to the lab of a session. A lab with front matter says by `setup:` what it needs.
     pub(super) fn of(session: &Session) -> Result<Option<Self>, Failure> {

@@ -8,9 +8,8 @@ use runner::{Request, Response, StartOptions};
 use serde_json::json;
 use view::Bundle;
 
-use super::data::Missing;
 use super::watcher::Watcher;
-use super::{rehearse, say, space};
+use super::{data, rehearse, say, space};
 use crate::failure::{ExitCode, Failure};
 use crate::grammar::{LoopCommand, StartArgs};
 use crate::session::Session;
@@ -81,8 +80,8 @@ pub(crate) async fn start(args: &StartArgs, session: &Session, sink: &dyn Sink) 
         max_cost: args.max_cost,
     };
     let running = watcher.status().await?.state != LoopState::Idle;
-    if let (false, Some(missing)) = (running, Missing::of(session)?) {
-        missing.prepare(args.prepare, session, sink).await?;
+    if !running {
+        data::ensure(args.prepare, session, sink).await?;
     }
     if let (false, Some(idle)) = (running, watcher.client().await?) {
         // The new one has the environment of now: a key may have been set since.
@@ -234,6 +233,7 @@ fn unnamed(record: &Record) -> Option<String> {
 /// Goes on after a pause, or after the runner's death.
 async fn resume(session: &Session, sink: &dyn Sink) -> Result<(), Failure> {
     let mut watcher = Watcher::open(session)?;
+    data::ensure(false, session, sink).await?;
     watcher.insist(&Request::Resume).await?;
     sink.show(view::plain("the loop goes on"));
     Ok(())

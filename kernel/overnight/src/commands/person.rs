@@ -9,7 +9,7 @@ use runner::proposers::search::{Language, constants};
 use runner::{Request, Response, StartOptions};
 
 use super::watcher::Watcher;
-use super::{look, loops};
+use super::{data, look, loops};
 use crate::failure::{ExitCode, Failure};
 use crate::grammar::{RunArgs, TagArgs, Which};
 use crate::session::{self, Session};
@@ -23,6 +23,7 @@ pub(super) async fn run(args: &RunArgs, session: &Session, sink: &dyn Sink) -> R
     let mut watcher = Watcher::open(session)?;
     let tag = session.tag(watcher.ledger(), args.tag.tag.as_ref())?;
     let lab = session.lab(watcher.ledger())?;
+    data::ensure(false, session, sink).await?;
     let number = match propose(args, watcher.ledger(), &tag, &lab)? {
         Some((candidate, hypothesis)) => {
             let author = watcher.ledger().author();
