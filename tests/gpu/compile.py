@@ -12,6 +12,7 @@ fetch from memory again and again. Ends with 1 where a kernel does not compile.
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import shutil
 import subprocess
@@ -90,7 +91,11 @@ class Taken:
 def take(steps: int, binary: Path, data: Path, arch: int, libraries: Path, ptx: Path) -> Taken:
     """Takes steps on the stand-in."""
     log = ptx / "launches.tsv"
-    ours = run_ours(binary, data, CUDA_PATH=HOME, LD_LIBRARY_PATH=libraries, CUDA_STAND_IN_ARCH=arch,
+    # The driver's tool, which training asks for the card's capability.
+    tool = ptx / "nvidia-smi"
+    tool.write_text(f"#!/bin/sh\ncase $1 in *compute_cap) echo {arch / 10} ;; *) echo stand-in ;; esac\n")
+    tool.chmod(0o755)
+    ours = run_ours(binary, data, PATH=f"{ptx}:{os.environ['PATH']}", CUDA_PATH=HOME, LD_LIBRARY_PATH=libraries, CUDA_STAND_IN_ARCH=arch,
                     CUDA_STAND_IN_LOG=log, CUDA_STAND_IN_PTX=ptx, OVERNIGHT_DEVICE="cuda", OVERNIGHT_STEPS=steps)
     kernels = {}
     for line in log.read_text().splitlines():

@@ -37,8 +37,21 @@ pub(crate) fn peak(name: &str) -> Option<f64> {
 
 /// The name of the first card that this process may use, as its driver's tool says.
 pub(crate) fn name() -> Option<String> {
+    ask("name")
+}
+
+/// Whether that card's matrix units take bfloat16, which they have since Ampere (compute capability 8.0). Where its
+/// driver's tool is not there, it is believed to.
+#[cfg(feature = "cuda")]
+pub(crate) fn multiplies_bfloat16() -> bool {
+    let capability = ask("compute_cap").and_then(|number| number.parse().ok());
+    capability.is_none_or(|number: f64| number >= 8.0)
+}
+
+/// What the driver's tool says of the first card that this process may use.
+fn ask(field: &str) -> Option<String> {
     let mut query = std::process::Command::new("nvidia-smi");
-    query.args(["--query-gpu=name", "--format=csv,noheader"]);
+    query.args([&format!("--query-gpu={field}"), "--format=csv,noheader"]);
     let visible = std::env::var("CUDA_VISIBLE_DEVICES").unwrap_or_default();
     if let Some(first) = visible.split(',').next().filter(|first| !first.is_empty()) {
         query.arg(format!("--id={first}"));

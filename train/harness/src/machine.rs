@@ -28,9 +28,12 @@ impl Machine {
         match name.unwrap_or(BUILT_FOR[0]) {
             "cpu" => Ok(Self::cpu(rayon::current_num_threads())),
             #[cfg(feature = "cuda")]
-            "cuda" => Ok(Self::gpu(Device::cuda(burn::tensor::DeviceIndex::Default))),
+            "cuda" => Ok(Self::gpu(
+                Device::cuda(burn::tensor::DeviceIndex::Default),
+                crate::card::multiplies_bfloat16(),
+            )),
             #[cfg(feature = "wgpu")]
-            "wgpu" => Ok(Self::gpu(Device::wgpu(burn::tensor::DeviceKind::DefaultDevice))),
+            "wgpu" => Ok(Self::gpu(Device::wgpu(burn::tensor::DeviceKind::DefaultDevice), true)),
             other => Err(format!(
                 "OVERNIGHT_DEVICE: this was built for {}, not for `{other}`; build it with `--features {other}`",
                 BUILT_FOR.join(" and ")
@@ -44,8 +47,8 @@ impl Machine {
     }
 
     #[cfg(any(feature = "cuda", feature = "wgpu"))]
-    fn gpu(device: Device) -> Self {
-        let low = if device.supports_dtype(DType::BF16) { DType::BF16 } else { DType::F32 };
+    fn gpu(device: Device, bfloat16: bool) -> Self {
+        let low = if bfloat16 && device.supports_dtype(DType::BF16) { DType::BF16 } else { DType::F32 };
         Self { device, low, threads: 1 }
     }
 
