@@ -60,7 +60,7 @@ fn python_environment(venv: &Path) -> Result<(), Failure> {
         command.args(["-m", "venv"]).arg(venv);
         step("making a Python environment", &mut command).map_err(|failure| {
             failure
-                .hint("Python 3.9 or newer with its venv module is needed (Debian: apt install python3-venv)")
+                .hint("Python 3.10 or newer with its venv module is needed (Debian: apt install python3-venv)")
         })?;
     }
     let wanted = venv.join("overnight-wanted.txt");
