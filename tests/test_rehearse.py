@@ -187,17 +187,36 @@ def test_an_interrupt_cleans_up(lab: Lab) -> None:
     assert not lab.place.quiet(20)
 
 
-def test_what_a_killed_rehearsal_left_is_cleaned_by_the_next(lab: Lab) -> None:
+def killed(lab: Lab) -> None:
+    """A rehearsal that is killed while the baseline of its copy runs."""
     lab.hold()
     rehearsal = lab.spawn("loop", "rehearse")
     until(lambda: lab.started(), "the baseline of the copy runs")
     rehearsal.kill()
     rehearsal.communicate()
     assert list((lab.place.path / "cache/overnight/rehearsals").iterdir())
-    lab.go()
-    rehearse(lab)
+
+
+def runs_are_gone(lab: Lab) -> None:
     pids = [int(line.split()[1]) for line in (lab.gate / "started").read_text().splitlines()]
     until(lambda: not any(map(alive, pids)), "the run that was left behind is gone")
+
+
+def test_what_a_killed_rehearsal_left_is_cleaned_by_the_next(lab: Lab) -> None:
+    killed(lab)
+    lab.go()
+    rehearse(lab)
+    runs_are_gone(lab)
+
+
+def test_what_a_killed_rehearsal_left_is_freed_by_gc(lab: Lab) -> None:
+    killed(lab)
+    for dry in (["--dry-run"], []):
+        freed = {row["what"]: row for row in lab.json("gc", *dry)["freed"]}
+        copies = freed["copies of rehearsals that were killed"]
+        assert copies["count"] == 1 and copies["bytes"] > 0
+    nothing_is_left(lab.place)
+    runs_are_gone(lab)
 
 
 def test_beside_a_loop_it_refuses(lab: Lab) -> None:

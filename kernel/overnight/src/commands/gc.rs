@@ -6,6 +6,7 @@ use lab::settings::format_bytes;
 use runner::gc::{Freed, Policy};
 use serde_json::json;
 
+use super::rehearse;
 use crate::failure::Failure;
 use crate::grammar::GcArgs;
 use crate::session::{Session, cache_home};
@@ -18,10 +19,11 @@ pub(super) fn run(args: &GcArgs, session: &Session, sink: &dyn Sink) -> Result<(
     let ledger = session.ledger()?;
     let paths = session.paths(&ledger)?;
     let (mut freed, stays) = runner::gc::gc(&ledger, &paths, policy)?;
+    freed.push(rehearse::sweep(args.dry_run)?);
     if args.all {
         freed.push(runner::gc::gc_gone(&cache_home()?, &paths.cache, policy));
-        freed.retain(|freed| freed.count > 0);
     }
+    freed.retain(|freed| freed.count > 0);
     let bytes: u64 = freed.iter().map(|freed| freed.bytes).sum();
     let mut lines: Vec<String> = freed
         .iter()

@@ -59,8 +59,9 @@ fn python_environment(venv: &Path) -> Result<(), Failure> {
         let mut command = Command::new("python3");
         command.args(["-m", "venv"]).arg(venv);
         step("making a Python environment", &mut command).map_err(|failure| {
-            failure
-                .hint("Python 3.10 or newer with its venv module is needed (Debian: apt install python3-venv)")
+            failure.hint(
+                "Python 3.10 or newer with its venv module is needed (Debian: apt install python3-venv)",
+            )
         })?;
     }
     let wanted = venv.join("overnight-wanted.txt");

@@ -27,6 +27,7 @@ use crate::sink::Sink;
 use forecast::{Forecast, time};
 use report::Report;
 use scratch::Scratch;
+pub(super) use scratch::sweep;
 
 /// The budget of a run in a rehearsal, in seconds, where the lab's is longer.
 const CUT: f64 = 45.0;

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use lab::{Lab, Tag};
 use ledger::Ledger;
+use runner::gc::Freed;
 use runner::processes::Process;
 use runner::rehearsal::Setup;
 use runner::{Paths, disk_usage};
@@ -58,9 +59,8 @@ impl Scratch {
         tags: &[&Tag],
         setup: Setup,
     ) -> Result<Self, Failure> {
-        let all = cache_home()?.join("rehearsals");
-        sweep(&all);
-        let home = all.join(std::process::id().to_string());
+        sweep(false)?;
+        let home = copies()?.join(std::process::id().to_string());
         private_folder(&home)?;
         let owner = serde_json::to_vec(&Process::current()).map_err(|e| Failure::new(e.to_string()))?;
         write(&home.join(OWNER), &owner)?;
@@ -135,26 +135,35 @@ impl Scratch {
     }
 }
 
-/// Removes what rehearsals that were killed have left behind.
-fn sweep(all: &Path) {
-    for entry in fs::read_dir(all).into_iter().flatten().flatten() {
-        let home = entry.path();
+/// Removes what rehearsals that were killed have left behind, or says what it would free.
+pub(in crate::commands) fn sweep(dry: bool) -> Result<Freed, Failure> {
+    let mut freed = Freed { what: "copies of rehearsals that were killed", count: 0, bytes: 0 };
+    for home in fs::read_dir(copies()?).into_iter().flatten().flatten().map(|entry| entry.path()) {
         let owner = fs::read(home.join(OWNER)).ok();
         let owner = owner.and_then(|bytes| serde_json::from_slice::<Process>(&bytes).ok());
         if owner.is_some_and(Process::lives) {
             continue;
         }
-        for lab in fs::read_dir(&home).into_iter().flatten().flatten() {
-            let session = Session::new(lab.path(), false);
-            if let Ok(paths) =
-                Ledger::open(&lab.path()).map_err(Failure::from).and_then(|it| session.paths(&it))
-            {
-                runner::rehearsal::discard(&paths);
-                remove(&paths.cache);
-            }
+        let labs = fs::read_dir(&home).into_iter().flatten().flatten().map(|entry| entry.path());
+        let paths: Vec<Paths> = labs.filter_map(|lab| paths_of(&lab).ok()).collect();
+        let folders = || paths.iter().map(|paths| &paths.cache).chain([&home]);
+        freed.count += 1;
+        freed.bytes += folders().map(|folder| disk_usage(folder)).sum::<u64>();
+        if !dry {
+            paths.iter().for_each(runner::rehearsal::discard);
+            folders().for_each(|folder| remove(folder));
         }
-        remove(&home);
     }
+    Ok(freed)
+}
+
+/// Where the copies are.
+fn copies() -> Result<PathBuf, Failure> {
+    Ok(cache_home()?.join("rehearsals"))
+}
+
+fn paths_of(lab: &Path) -> Result<Paths, Failure> {
+    Session::new(lab.to_owned(), false).paths(&Ledger::open(lab)?)
 }
 
 /// Makes `to` a repository whose history and checkout are those of `from`. Returns how many files it has.
