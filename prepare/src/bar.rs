@@ -54,7 +54,8 @@ fn new_bar(file: &str, size: Option<u64>) -> ProgressBar {
 
 /// Variables that the hub's own programs read; an empty one is none.
 fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
+    let value = std::env::var(name).ok()?.trim().to_owned();
+    (!value.is_empty()).then_some(value)
 }
 
 /// Where karpathy's `prepare.py` has its files.

@@ -39,6 +39,15 @@ pub enum PrepareError {
         source: std::io::Error,
     },
 
+    /// Data from the researcher's own text is there, and other sizes are asked for without naming the text.
+    #[error("`{}` holds {text}, and other sizes are asked for", folder.display())]
+    OtherText {
+        /// The data folder.
+        folder: PathBuf,
+        /// Where its text came from, in words.
+        text: String,
+    },
+
     /// A split is too short for the sequence that was asked for.
     #[error("{split} has {tokens} tokens, which is too few for sequences of {sequence}")]
     TooShort {
@@ -90,6 +99,10 @@ pub enum PrepareError {
         reason: String,
     },
 
+    /// Another process is at it.
+    #[error("another prepare is downloading `{}`", .0.display())]
+    Downloading(PathBuf),
+
     /// The hub refuses a file.
     #[error("cannot download {url}: the answer is status {status}")]
     Refused {
@@ -139,10 +152,14 @@ impl PrepareError {
         match self {
             Self::NotPrepared(_) => "run `cargo run --release -p prepare`",
             Self::BadManifest { .. } | Self::Damaged { .. } => {
-                "run `cargo run --release -p prepare -- --force` to write it again"
+                "run `cargo run --release -p prepare --` again with the options that it was made with \
+                 (none for the offline corpus), or with `--force` to have the offline corpus in its place"
             }
             Self::Io { .. } => "check that the path exists, its permissions, and the free space",
-            Self::TooShort { .. } => "use shorter sequences or more text",
+            Self::OtherText { .. } => {
+                "name the text again (`--text`, `--hub`), or replace it by the offline corpus with `--force`"
+            }
+            Self::TooShort { .. } => "give more text, in more files, or sizes with shorter rows",
             Self::Zero(_) => "set it to 1 or more",
             Self::Thread(_) => "check the limits on threads and memory of this account",
             Self::BadNats(_) => "return the cross-entropy in nats of every target, in the order of the batch",
@@ -157,6 +174,7 @@ impl PrepareError {
                 "check the connection, or set HF_ENDPOINT to a mirror; what has come is kept for the next \
                  time. Without the hub: `--text DIR`, or neither option for the offline corpus"
             }
+            Self::Downloading(_) => "wait until it is done; what has come is kept",
             Self::Refused { status: 401 | 403, .. } => {
                 "check the dataset's name, and set HF_TOKEN to a token that may read it"
             }

@@ -39,20 +39,25 @@ fn main() -> ExitCode {
 fn run(options: &Options) -> Result<(), PrepareError> {
     let begin = Instant::now();
     let folder = &options.data;
-    let old = Manifest::read(folder).ok().filter(|_| !options.force);
     // Text of the researcher's choice is not replaced because a lab's set-up runs this without options.
-    if options.text.is_none()
-        && options.hub.is_none()
-        && let Some(manifest) = &old
-        && !matches!(manifest.source, Source::Registry { .. })
-    {
+    let keeps = !options.force && options.text.is_none() && options.hub.is_none();
+    let old = match Manifest::read(folder) {
+        Ok(manifest) => Some(manifest),
+        Err(error) if keeps && !matches!(error, PrepareError::NotPrepared(_)) => return Err(error),
+        Err(_) => None,
+    };
+    let there = old.as_ref().map(|manifest| manifest.profile);
+    let mut profile = options.profile.or(there).unwrap_or(Profile::CPU);
+    profile.vocabulary = options.vocab.unwrap_or(profile.vocabulary);
+    if let Some(manifest) = old.filter(|it| keeps && !matches!(it.source, Source::Registry { .. })) {
+        let text = describe(&manifest.source);
+        if profile != manifest.profile {
+            return Err(PrepareError::OtherText { folder: folder.clone(), text });
+        }
         Dataset::open(folder)?;
-        let source = describe(&manifest.source);
-        say(&format!("`{}` holds {source}; kept (--force replaces it)", folder.display()));
+        say(&format!("`{}` holds {text}; kept (--force replaces it)", folder.display()));
         return Ok(());
     }
-    let mut profile = options.profile.or(old.map(|manifest| manifest.profile)).unwrap_or(Profile::CPU);
-    profile.vocabulary = options.vocab.unwrap_or(profile.vocabulary);
     let step = |line: &str| say(&format!("[{:5.1} s] {line}", begin.elapsed().as_secs_f64()));
     let origin = origin(options, &step)?;
     let outcome = prepare::shards::prepare(&origin, folder, profile, options.force, &mut |line| step(line))?;
@@ -103,4 +108,46 @@ fn say(line: &str) {
 
 fn complain(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    /// What `prepare` does for a command line.
+    fn prepared(data: &std::path::Path, words: &[&str]) -> Result<(), PrepareError> {
+        let words = words.iter().map(|word| (*word).to_owned());
+        let data = ["--data".to_owned(), data.display().to_string()];
+        run(&parse(data.into_iter().chain(words)).unwrap().unwrap())
+    }
+
+    #[test]
+    fn text_of_the_researcher_s_choice_is_not_replaced_unasked() {
+        let (text, data) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let lines: String =
+            (0..4000).map(|n| format!("Sentence {n} says {}.\n\n", n * 7919 % 4001)).collect();
+        std::fs::write(text.path().join("book.txt"), lines).unwrap();
+        let data = data.path();
+        prepared(data, &["--text", text.path().to_str().unwrap(), "--vocab", "300"]).unwrap();
+        let manifest = std::fs::read(data.join("manifest.json")).unwrap();
+        let untouched = || assert_eq!(std::fs::read(data.join("manifest.json")).unwrap(), manifest);
+
+        prepared(data, &[]).unwrap();
+        untouched();
+        let other = prepared(data, &["--profile", "gpu"]).unwrap_err();
+        assert!(matches!(other, PrepareError::OtherText { .. }), "{other}");
+        untouched();
+        std::fs::write(data.join("val-000.bin"), [1]).unwrap();
+        let damaged = prepared(data, &[]).unwrap_err();
+        assert!(matches!(damaged, PrepareError::Damaged { .. }), "{damaged}");
+        untouched();
+
+        std::fs::write(data.join("manifest.json"), "{}").unwrap();
+        let bad = prepared(data, &[]).unwrap_err();
+        assert!(matches!(bad, PrepareError::BadManifest { .. }), "{bad}");
+        assert_eq!(std::fs::read(data.join("manifest.json")).unwrap(), b"{}");
+        prepared(data, &["--text", text.path().to_str().unwrap(), "--vocab", "300"]).unwrap();
+        untouched();
+    }
 }

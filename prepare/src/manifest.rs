@@ -39,7 +39,8 @@ pub struct Manifest {
     pub token_bytes: FileRecord,
     /// What models learn from.
     pub train: Split,
-    /// What they are judged on; of the offline corpus and of a folder's prose no paragraph is in `train`.
+    /// What they are judged on; of the offline corpus and of a folder's prose no paragraph of 40 bytes or more
+    /// is in `train`.
     pub val: Split,
     /// Bits per byte on `val` of a model that knows only how frequent each token is in `train`. A model
     /// that learns anything from context is below it.

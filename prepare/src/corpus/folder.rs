@@ -39,7 +39,7 @@ pub(super) fn documents(folder: &Path) -> Result<Vec<String>, PrepareError> {
         .iter()
         .map(|path| {
             let bytes = std::fs::read(path).map_err(PrepareError::read(path))?;
-            Ok(String::from_utf8_lossy(&bytes).into_owned())
+            Ok(String::from_utf8_lossy(&bytes).replace("\r\n", "\n"))
         })
         .collect()
 }

@@ -19,6 +19,12 @@ pub(crate) use folder::sha256_of;
 /// as the evaluation of the profile `cpu` reads.
 pub(crate) const VAL_EVERY: usize = 14;
 
+/// A paragraph of the researcher's text is cut that has more than so many bytes for each token of a row.
+pub(crate) const LONGEST: usize = 4;
+
+/// Pieces of prose that are dealt with together: what is made of each has many times its size.
+const TOGETHER: usize = 1024;
+
 /// karpathy's dataset.
 pub const DEFAULT_DATASET: &str = "karpathy/climbmix-400b-shuffle";
 
@@ -92,8 +98,11 @@ impl Corpus {
         // From the middle of each group, so that few documents suffice for some of each part.
         let wanted = move |index: usize| (index % VAL_EVERY == VAL_EVERY / 2) == (part == Part::Val);
         let numbered = self.pieces.iter().enumerate();
-        let pieces = numbered.filter(move |(index, _)| wanted(*index)).map(|(_, piece)| piece.clone());
-        let pieces = std::iter::once_with(move || Ok(pieces.collect()));
+        let mut pieces = numbered.filter(move |(index, _)| wanted(*index)).map(|(_, piece)| piece.clone());
+        let pieces = std::iter::from_fn(move || {
+            let batch: Vec<String> = pieces.by_ref().take(TOGETHER).collect();
+            (!batch.is_empty()).then_some(Ok(batch))
+        });
         let files: Batches<'_> = match self.parquet.as_slice() {
             [] => Box::new(std::iter::empty()),
             [only] => {
@@ -134,16 +143,19 @@ impl Origin {
         }
     }
 
-    /// Reads the prose, and cuts it into documents that a row of the profile can hold.
+    /// Reads the prose, and cuts it into documents of about what a row of the profile holds.
     pub(crate) fn read(&self, profile: Profile) -> Result<Corpus, PrepareError> {
-        let (documents, parquet) = match self {
+        let (documents, longest, parquet) = match self {
+            // Documentation has paragraphs.
             Self::Registry { cargo_home } => {
-                (registry::documents(cargo_home, &registry::locked()?)?, Vec::new())
+                (registry::documents(cargo_home, &registry::locked()?)?, usize::MAX, Vec::new())
             }
-            Self::Folder(path) => (folder::documents(path)?, folder::parquet(path)?),
-            Self::Hub { files, .. } => (Vec::new(), files.clone()),
+            Self::Folder(path) => {
+                (folder::documents(path)?, LONGEST * profile.sequence, folder::parquet(path)?)
+            }
+            Self::Hub { files, .. } => (Vec::new(), usize::MAX, files.clone()),
         };
-        let pieces = text::pieces(&documents, profile.sequence);
+        let pieces = text::pieces(&documents, profile.sequence, longest);
         Ok(Corpus { pieces, bytes_read: documents.iter().map(String::len).sum(), parquet })
     }
 }

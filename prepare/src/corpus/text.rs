@@ -28,8 +28,9 @@ pub(super) fn doc_comments(code: &str) -> String {
     text
 }
 
-/// Cuts documents into pieces that end between paragraphs, each with the one that reaches `piece_bytes`.
-pub(super) fn pieces(documents: &[String], piece_bytes: usize) -> Vec<String> {
+/// Cuts documents into pieces that end between paragraphs, each with the one that reaches `piece_bytes`, or within one
+/// of more than `longest` bytes: of a document longer than a row, the row has the beginning alone.
+pub(super) fn pieces(documents: &[String], piece_bytes: usize, longest: usize) -> Vec<String> {
     let mut seen: HashSet<&str> = HashSet::new();
     let mut pieces = Vec::new();
     for document in documents {
@@ -40,7 +41,14 @@ pub(super) fn pieces(documents: &[String], piece_bytes: usize) -> Vec<String> {
             if paragraph.is_empty() || repeated {
                 continue;
             }
-            piece.push_str(paragraph);
+            let mut rest = paragraph;
+            while rest.len() > longest {
+                let (part, after) = rest.split_at(cut(rest, longest));
+                piece.push_str(part);
+                pieces.push(std::mem::take(&mut piece));
+                rest = after;
+            }
+            piece.push_str(rest);
             piece.push_str("\n\n");
             if piece.len() >= piece_bytes {
                 pieces.push(std::mem::take(&mut piece));
@@ -51,6 +59,12 @@ pub(super) fn pieces(documents: &[String], piece_bytes: usize) -> Vec<String> {
         }
     }
     pieces
+}
+
+/// Where to cut a text before `most` bytes: after a line, else after a word, else anywhere.
+fn cut(text: &str, most: usize) -> usize {
+    let head = &text[..text.floor_char_boundary(most)];
+    head.rfind('\n').or_else(|| head.rfind(' ')).map_or(head.len(), |at| at + 1)
 }
 
 #[cfg(test)]
@@ -68,15 +82,28 @@ mod tests {
     fn long_paragraphs_occur_once_and_short_ones_stay() {
         let long = "x".repeat(UNIQUE_BYTES);
         let document = format!("short\n\n{long}\n\nshort\n\n\n\n{long}\n");
-        let pieces = pieces(&[document.clone(), document], 4096);
+        let pieces = pieces(&[document.clone(), document], 4096, usize::MAX);
         assert_eq!(pieces, [format!("short\n\n{long}\n\nshort\n\n"), "short\n\nshort\n\n".to_owned()]);
+    }
+
+    #[test]
+    fn what_has_no_paragraphs_is_cut_after_lines_or_words() {
+        let lines: String = (0..100).map(|n| format!("line {n} of a log\n")).collect();
+        let words = "word ".repeat(100);
+        let letters = "ä".repeat(100);
+        for (text, end) in [(lines, "\n"), (words, " "), (letters, "ä")] {
+            let pieces = pieces(std::slice::from_ref(&text), 16, 64);
+            assert_eq!(pieces.concat(), format!("{}\n\n", text.trim_end()));
+            let (_, cut) = pieces.split_last().unwrap_or_else(|| panic!("no pieces"));
+            assert!(cut.len() > 2 && cut.iter().all(|piece| piece.len() <= 64 && piece.ends_with(end)));
+        }
     }
 
     #[test]
     fn pieces_end_between_paragraphs() {
         let paragraphs: Vec<String> = (0..400).map(|n| format!("paragraph number {n}\n\n")).collect();
         let document = paragraphs.concat();
-        let pieces = pieces(std::slice::from_ref(&document), 4096);
+        let pieces = pieces(std::slice::from_ref(&document), 4096, usize::MAX);
         assert_eq!(pieces.concat(), document);
         assert!(pieces.len() > 1);
         for piece in &pieces {

@@ -50,7 +50,10 @@ async fn attempt(
     let mut file =
         OpenOptions::new().create(true).read(true).write(true).truncate(false).open(&part).map_err(local)?;
     // Two downloads into one file would both be wrong.
-    file.try_lock().map_err(|error| local(error.into()))?;
+    file.try_lock().map_err(|error| match error {
+        fs::TryLockError::WouldBlock => Fault::Local(PrepareError::Downloading(part.clone())),
+        fs::TryLockError::Error(error) => local(error),
+    })?;
     let mut begin = file.seek(SeekFrom::End(0)).map_err(local)?;
     if remote.key().is_none() || remote.size.is_some_and(|size| begin > size) {
         begin = start_again(&mut file).map_err(local)?;

@@ -11,7 +11,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use crate::corpus::{Corpus, Origin, Part, VAL_EVERY};
+use crate::corpus::{Corpus, LONGEST, Origin, Part, VAL_EVERY};
 use crate::error::PrepareError;
 use crate::manifest::{MANIFEST, Manifest, SCHEMA, Source, Split};
 use crate::profile::Profile;
@@ -57,11 +57,10 @@ pub fn prepare(
     }
 
     let corpus = origin.read(profile)?;
-    let too_little =
-        |found| PrepareError::TooLittleText { found, needed: LEAST_TEXT_BYTES, origin: describe(&source) };
     if let Some(bytes) = corpus.bytes_in_memory() {
         if bytes < LEAST_TEXT_BYTES {
-            return Err(too_little(bytes));
+            let (found, needed) = (bytes, LEAST_TEXT_BYTES);
+            return Err(PrepareError::TooLittleText { found, needed, origin: describe(&source) });
         }
         say(&format!(
             "{:.2} MB of text from {} ({:.2} MB before repeated paragraphs were dropped)",
@@ -74,12 +73,12 @@ pub fn prepare(
     let vocab_size = bpe.token_bytes().len();
     say(&format!("a byte-level BPE tokenizer of {vocab_size} tokens"));
 
+    for part in [Part::Train, Part::Val] {
+        fills_a_row(&corpus, part, &bpe, profile.sequence)?;
+    }
     fs::create_dir_all(folder).map_err(PrepareError::write(folder))?;
     let (train, train_counts) = write_split(folder, &corpus, Part::Train, &bpe, say)?;
     let (val, val_counts) = write_split(folder, &corpus, Part::Val, &bpe, say)?;
-    if train.bytes == 0 || val.bytes == 0 {
-        return Err(too_little(train.bytes + val.bytes));
-    }
     let (unigram_bpb, byte_bpb) = baselines(&train_counts, &val_counts, bpe.token_bytes());
     let manifest = Manifest {
         schema: SCHEMA,
@@ -96,11 +95,25 @@ pub fn prepare(
         byte_bpb,
         other: serde_json::Map::new(),
     };
-    let mut text = serde_json::to_string_pretty(&manifest).unwrap_or_default();
+    let path = folder.join(MANIFEST);
+    let mut text =
+        serde_json::to_string_pretty(&manifest).map_err(|error| PrepareError::write(&path)(error.into()))?;
     text.push('\n');
     write(folder, MANIFEST, text.as_bytes())?;
     remove_others(folder, &manifest);
     Ok(Outcome::Written(manifest))
+}
+
+/// Whether a part of the corpus has the tokens of a row, of which each but the last predicts the next.
+fn fills_a_row(corpus: &Corpus, part: Part, bpe: &Bpe, sequence: usize) -> Result<(), PrepareError> {
+    let mut tokens = 0;
+    for documents in corpus.batches(part) {
+        tokens += bpe.encode(&documents?)?.iter().map(Vec::len).sum::<usize>();
+        if tokens > sequence {
+            return Ok(());
+        }
+    }
+    Err(PrepareError::TooShort { split: part.name(), tokens, sequence })
 }
 
 /// Tokenizes one part of the corpus, a batch of documents in memory at a time.
@@ -125,16 +138,18 @@ fn write_split(
     Ok((writer.finish()?, counts))
 }
 
-/// Shards of earlier data; one that cannot be removed only takes space.
+/// Shards of earlier data, and parts of what was cut off; one that cannot be removed only takes space.
 fn remove_others(folder: &Path, manifest: &Manifest) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
+        let name = writer::partial_of(&name).unwrap_or(&name);
         let is_shard = [Part::Train, Part::Val].iter().any(|part| {
             name.strip_prefix(part.name())
                 .and_then(|rest| rest.strip_prefix('-')?.strip_suffix(".bin"))
                 .is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
         });
-        if is_shard && manifest.files().all(|file| file.file != name) {
+        let wanted = manifest.files().any(|file| entry.file_name() == file.file.as_str());
+        if is_shard && !wanted {
             let _ = fs::remove_file(entry.path());
         }
     }
@@ -144,7 +159,7 @@ fn recipe(source: &Source, profile: Profile) -> String {
     // The name of a folder or a dataset does not change its text.
     let text = match source {
         Source::Registry { crates } => json!(crates),
-        Source::Folder { sha256, .. } => json!(sha256),
+        Source::Folder { sha256, .. } => json!({ "sha256": sha256, "longest": LONGEST }),
         Source::Hub { files, .. } => json!(files),
     };
     let recipe = json!({

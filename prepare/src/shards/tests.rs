@@ -46,6 +46,17 @@ fn the_second_time_nothing_is_done_unless_something_changed() {
 }
 
 #[test]
+fn what_does_not_fill_a_row_is_refused_before_anything_is_written() {
+    let (text, data) = folders();
+    let Outcome::Written(first) = make(text.path(), data.path()) else { panic!("nothing was there") };
+    let long = Profile { sequence: 40_000, ..PROFILE };
+    let origin = Origin::Folder(text.path().to_path_buf());
+    let error = prepare(&origin, data.path(), long, false, &mut |_| {}).unwrap_err();
+    assert!(matches!(error, PrepareError::TooShort { split: "val", .. }), "{error}");
+    assert_eq!(Dataset::open(data.path()).unwrap().manifest(), &first);
+}
+
+#[test]
 fn the_same_text_gives_the_same_bytes() {
     let (text, one) = folders();
     let two = tempfile::tempdir().unwrap();

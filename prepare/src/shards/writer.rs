@@ -60,10 +60,18 @@ impl<'a> ShardWriter<'a> {
 pub(super) fn write(folder: &Path, name: &str, bytes: &[u8]) -> Result<FileRecord, PrepareError> {
     let path = folder.join(name);
     let partial = folder.join(format!(".{name}.{}", std::process::id()));
-    fs::write(&partial, bytes)
-        .and_then(|()| fs::rename(&partial, &path))
-        .map_err(PrepareError::write(&path))?;
+    let written = fs::write(&partial, bytes).and_then(|()| fs::rename(&partial, &path));
+    if let Err(error) = written {
+        let _ = fs::remove_file(&partial);
+        return Err(PrepareError::write(&path)(error));
+    }
     Ok(FileRecord { file: name.to_owned(), bytes: bytes.len() as u64, sha256: sha256(bytes) })
+}
+
+/// The name of the file that a file of this name was to become.
+pub(super) fn partial_of(name: &str) -> Option<&str> {
+    let (name, process) = name.strip_prefix('.')?.rsplit_once('.')?;
+    process.bytes().all(|byte| byte.is_ascii_digit()).then_some(name)
 }
 
 #[cfg(test)]
