@@ -236,7 +236,7 @@ fn random(rows: usize, columns: usize, distribution: Distribution, device: &Devi
 /// What has been learned of each parameter's gradients.
 struct Optimizer {
     moments: Vec<Moments>,
-    low: DType,
+    machine: Machine,
 }
 
 /// Running means of a gradient and of its square: for Muon that of a whole row or column.
@@ -279,7 +279,7 @@ fn schedule(progress: f64) -> f64 {
 }
 
 impl Optimizer {
-    fn new(model: &mut Gpt, low: DType) -> Self {
+    fn new(model: &mut Gpt, machine: &Machine) -> Self {
         let moments = model.parameters().into_iter().map(|(rule, parameter)| {
             let [rows, columns] = parameter.dims();
             let square = match rule {
@@ -289,20 +289,26 @@ impl Optimizer {
             };
             Moments { mean: parameter.zeros_like(), square: Tensor::zeros(square, &parameter.device()) }
         });
-        Self { moments: moments.collect(), low }
+        Self { moments: moments.collect(), machine: machine.clone() }
     }
 
     fn step(&mut self, model: &mut Gpt, gradients: Vec<Tensor<2>>, pace: &Pace) {
-        let low = self.low;
-        let all = model.parameters().into_par_iter().zip(&mut self.moments).zip(gradients);
-        all.for_each(|(((rule, parameter), moments), gradient)| {
+        let Self { moments, machine } = self;
+        let change = |(((rule, parameter), moments), gradient): (((_, &mut Tensor<2>), &mut Moments), _)| {
             *parameter = match rule {
-                Rule::Muon => moments.muon(parameter.clone(), gradient, pace, low),
+                Rule::Muon => moments.muon(parameter.clone(), gradient, pace, machine.low),
                 Rule::AdamW { rate, beta_1 } => {
                     moments.adamw(parameter.clone(), &gradient, rate * pace.multiplier, beta_1, pace.step)
                 }
             };
-        });
+        };
+        // A GPU has a queue and a share of memory for each thread that asks it.
+        let parameters = model.parameters();
+        if machine.is_cpu() {
+            parameters.into_par_iter().zip(moments).zip(gradients).for_each(change);
+        } else {
+            parameters.into_iter().zip(moments).zip(gradients).for_each(change);
+        }
     }
 }
 
@@ -385,7 +391,7 @@ fn train(run: &Run, data: &Dataset) -> Result<Summary, String> {
     let machine = &run.machine;
     Device::flex().seed(run.seed);
     let mut model = Gpt::new(data.vocab_size(), data.sequence(), &machine.device);
-    let mut optimizer = Optimizer::new(&mut model, machine.low);
+    let mut optimizer = Optimizer::new(&mut model, machine);
     let mut batches = data.train_batches(BATCH, run.seed).map_err(|error| harness::explain(&error))?;
 
     let mut steps = run.steps(BATCH * data.sequence(), model.flops(data.sequence()));

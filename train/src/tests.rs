@@ -40,7 +40,7 @@ fn model() -> Gpt {
 /// The loss before each of some steps on one batch.
 fn learn(mut model: Gpt, steps: usize, threads: usize) -> Vec<f32> {
     let machine = Machine::cpu(threads);
-    let mut optimizer = Optimizer::new(&mut model, machine.low);
+    let mut optimizer = Optimizer::new(&mut model, &machine);
     let step = |step| {
         let (gradients, loss) = gradients(&model, &batch(), &machine);
         optimizer.step(&mut model, gradients, &Pace::new(Now { progress: 0.3, step }));
@@ -80,7 +80,7 @@ fn every_parameter_learns() {
     let machine = Machine::cpu(2);
     let mut model = model();
     let mut before = model.clone();
-    let mut optimizer = Optimizer::new(&mut model, machine.low);
+    let mut optimizer = Optimizer::new(&mut model, &machine);
     let (gradients, _) = gradients(&model, &batch(), &machine);
     optimizer.step(&mut model, gradients, &Pace::new(Now { progress: 0.3, step: 0 }));
     for (index, ((_, before), (_, now))) in

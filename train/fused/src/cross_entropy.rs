@@ -9,7 +9,12 @@ use crate::processor::{OnProcessor, Slices};
 
 /// The cross-entropy in nats of each target, `[targets]`, from logits `[targets, vocabulary]`, of which
 /// each is `cap · tanh(logit / cap)` first.
+///
+/// # Panics
+///
+/// Where the cap is not above 0 and at most 80: e to the power of its negative has to be a number of full precision.
 pub fn capped_cross_entropy(logits: Tensor<2>, targets: Tensor<1, Int>, cap: f32) -> Tensor<1> {
+    assert!(cap > 0.0 && cap <= 80.0, "a cap of {cap}: it has to be above 0 and at most 80");
     let [rows, vocabulary] = logits.dims();
     let targets = if targets.device().is_autodiff() { targets.inner() } else { targets };
     apply(CrossEntropy { targets, vocabulary, cap }, [logits], [rows])

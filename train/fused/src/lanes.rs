@@ -18,7 +18,7 @@ pub(crate) fn sum(a: &[f32], b: &[f32], term: impl Fn(f32, f32) -> f32) -> f32 {
     sums.iter().sum::<f32>() + rest
 }
 
-/// e to the power of `x` to 2e-7 of it, 0 below -87 and no more than e^88.
+/// e to the power of `x` to 3e-7 of it; of what is below -87 or above 88, to the power of these.
 ///
 /// Cephes' `expf` (Moshier 1992), without a branch.
 #[inline(always)]

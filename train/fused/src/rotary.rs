@@ -29,8 +29,13 @@ pub(crate) struct Table {
 }
 
 impl Rotary {
-    /// Angles for `sequence` positions in heads of `head` numbers, an even number.
+    /// Angles for `sequence` positions in heads of `head` numbers.
+    ///
+    /// # Panics
+    ///
+    /// Where that is an odd number: they turn in pairs.
     pub fn new(sequence: usize, head: usize, device: &Device) -> Self {
+        assert!(head.is_multiple_of(2), "heads of {head} numbers: they turn in pairs");
         let half = head / 2;
         let angle = |index: usize| {
             let (position, pair) = (index / half, index % half);

@@ -28,16 +28,20 @@ impl Machine {
         match name.unwrap_or(BUILT_FOR[0]) {
             "cpu" => Ok(Self::cpu(rayon::current_num_threads())),
             #[cfg(feature = "cuda")]
-            "cuda" => Ok(Self::gpu(
-                Device::cuda(burn::tensor::DeviceIndex::Default),
+            "cuda" => Self::gpu(
+                || Device::cuda(burn::tensor::DeviceIndex::Default),
                 crate::card::multiplies_bfloat16(),
-            )),
+            ),
             #[cfg(feature = "wgpu")]
-            "wgpu" => Ok(Self::gpu(Device::wgpu(burn::tensor::DeviceKind::DefaultDevice), true)),
-            other => Err(format!(
-                "OVERNIGHT_DEVICE: this was built for {}, not for `{other}`; build it with `--features {other}`",
-                BUILT_FOR.join(" and ")
-            )),
+            "wgpu" => Self::gpu(|| Device::wgpu(burn::tensor::DeviceKind::DefaultDevice), true),
+            other => {
+                let built = BUILT_FOR.join(" and ");
+                let hint = match other {
+                    "cuda" | "wgpu" => format!("build it with `--features {other}`"),
+                    _ => "there are `cpu`, `cuda` and `wgpu`".to_owned(),
+                };
+                Err(format!("OVERNIGHT_DEVICE: this was built for {built}, not for `{other}`; {hint}"))
+            }
         }
     }
 
@@ -47,9 +51,17 @@ impl Machine {
     }
 
     #[cfg(any(feature = "cuda", feature = "wgpu"))]
-    fn gpu(device: Device, bfloat16: bool) -> Self {
-        let low = if bfloat16 && device.supports_dtype(DType::BF16) { DType::BF16 } else { DType::F32 };
-        Self { device, low, threads: 1 }
+    fn gpu(make: impl FnOnce() -> Device + std::panic::UnwindSafe, bfloat16: bool) -> Result<Self, String> {
+        // burn panics where no driver or no card answers.
+        let found = std::panic::catch_unwind(|| {
+            let device = make();
+            let bfloat16 = bfloat16 && device.supports_dtype(DType::BF16);
+            (device, if bfloat16 { DType::BF16 } else { DType::F32 })
+        });
+        let (device, low) = found.map_err(|_| {
+            "no GPU answers, for the reason above; OVERNIGHT_DEVICE=cpu trains on the processor".to_owned()
+        })?;
+        Ok(Self { device, low, threads: 1 })
     }
 
     /// Whether tensors are on the processor.

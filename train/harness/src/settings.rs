@@ -1,11 +1,12 @@
 //! What the environment asks for.
 
+use std::cell::Cell;
 use std::num::NonZeroUsize;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use crate::machine::Machine;
-use crate::steps::Steps;
+use crate::steps::{Steps, Taken};
 
 /// One training run.
 #[derive(Debug)]
@@ -20,11 +21,14 @@ pub struct Run {
     pub(crate) limit: Option<usize>,
     /// When the program began.
     pub(crate) begun: Instant,
+    /// What its steps have taken so far.
+    pub(crate) taken: Cell<Taken>,
 }
 
 impl Run {
     /// Reads the settings, of which the crate's documentation has a table.
     pub fn from_environment() -> Result<Self, String> {
+        let begun = Instant::now();
         let seconds = variable("OVERNIGHT_BUDGET_SECONDS")?.unwrap_or(300.0);
         let budget = Duration::try_from_secs_f64(seconds).ok().filter(|budget| !budget.is_zero());
         Ok(Self {
@@ -33,12 +37,13 @@ impl Run {
             seed: variable("OVERNIGHT_SEED")?.unwrap_or(42),
             machine: Machine::named(variable::<String>("OVERNIGHT_DEVICE")?.as_deref())?,
             limit: variable("OVERNIGHT_STEPS")?.map(NonZeroUsize::get),
-            begun: Instant::now(),
+            begun,
+            taken: Cell::default(),
         })
     }
 
     /// The steps of the run: each of `tokens`, of which each costs `flops` operations on floating-point
-    /// numbers, forward and backward.
+    /// numbers, forward and backward. Asked once more, for steps of another size, it goes on where it was.
     pub fn steps(&self, tokens: usize, flops: f64) -> Steps<'_> {
         Steps::new(self, tokens, flops)
     }

@@ -6,7 +6,7 @@ use crate::card;
 use crate::settings::Run;
 use crate::summary::Summary;
 
-/// Steps on a GPU before the clock starts: they compile and choose kernels (karpathy leaves out ten).
+/// Steps on a GPU before the clock starts: they compile and choose kernels (karpathy's MFU leaves out ten).
 const WARM_UP: usize = 10;
 
 /// A loss above this one, in nats, will not come back.
@@ -24,6 +24,21 @@ pub struct Now {
     pub step: usize,
 }
 
+/// What the steps of a run have taken.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Taken {
+    steps: usize,
+    tokens: usize,
+    /// What counts against the budget.
+    time: Duration,
+    /// Of the steps that count, the operations on floating-point numbers.
+    operations: f64,
+    /// The running mean of the loss, on its way from 0.
+    smooth: f32,
+    /// When the last step ended; before that, when the first began.
+    since: Option<Instant>,
+}
+
 /// The steps of a run, until its budget is spent.
 #[derive(Debug)]
 pub struct Steps<'a> {
@@ -33,12 +48,7 @@ pub struct Steps<'a> {
     /// Operations a second that the card does at most.
     peak: Option<f64>,
     warm_up: usize,
-    step: usize,
-    /// When the step began.
-    started: Instant,
-    /// What counts against the budget.
-    spent: Duration,
-    smooth: f32,
+    taken: Taken,
     printed: Option<Instant>,
     line: Option<String>,
 }
@@ -52,10 +62,7 @@ impl<'a> Steps<'a> {
             flops,
             peak: on_gpu.then(card::name).flatten().and_then(|name| card::peak(&name)),
             warm_up: if on_gpu { WARM_UP } else { 0 },
-            step: 0,
-            started: Instant::now(),
-            spent: Duration::ZERO,
-            smooth: 0.0,
+            taken: run.taken.get(),
             printed: None,
             line: None,
         }
@@ -69,33 +76,38 @@ impl<'a> Steps<'a> {
             self.print();
             return None;
         }
-        self.started = Instant::now();
-        Some(Now { progress, step: self.step })
+        self.taken.since.get_or_insert_with(Instant::now);
+        Some(Now { progress, step: self.taken.steps })
     }
 
     /// By the clock, or by the number of steps where that is limited: then two runs are the same.
     fn progress(&self) -> f64 {
         match self.run.limit {
-            Some(limit) => self.step as f64 / limit as f64,
-            None => self.spent.div_duration_f64(self.run.budget).min(1.0),
+            Some(limit) => self.taken.steps as f64 / limit as f64,
+            None => self.taken.time.div_duration_f64(self.run.budget).min(1.0),
         }
     }
 
-    /// Ends the step: its loss in nats, the learning rate's multiplier and the pass over the data.
+    /// Ends the step: its loss in nats, the learning rate's multiplier and the pass over the data. What was done since the
+    /// last one ended is part of it.
     ///
     /// # Errors
     ///
     /// The loss is not a number, or it has exploded.
     pub fn done(&mut self, loss: f32, multiplier: f64, epoch: usize) -> Result<(), String> {
-        if loss.is_nan() || loss > EXPLODED {
-            return Err(format!("the loss is {loss} at step {}: training diverged", self.step));
+        if !loss.is_finite() || loss > EXPLODED {
+            return Err(format!("the loss is {loss} at step {}: training diverged", self.taken.steps));
         }
-        let time = self.started.elapsed();
-        if self.step >= self.warm_up {
-            self.spent += time;
+        let (now, taken) = (Instant::now(), &mut self.taken);
+        let time = taken.since.replace(now).map_or(Duration::ZERO, |since| now - since);
+        if taken.steps >= self.warm_up {
+            taken.time += time;
+            taken.operations += self.tokens as f64 * self.flops;
         }
-        self.smooth = 0.9 * self.smooth + 0.1 * loss;
-        self.step += 1;
+        taken.smooth = 0.9 * taken.smooth + 0.1 * loss;
+        taken.steps += 1;
+        taken.tokens += self.tokens;
+        self.run.taken.set(*taken);
         self.line = Some(self.line(multiplier, epoch, time));
         let every = self.run.limit.is_some();
         if every || self.printed.is_none_or(|printed| printed.elapsed() >= BETWEEN_LINES) {
@@ -107,21 +119,21 @@ impl<'a> Steps<'a> {
     /// karpathy's line of the step that has ended.
     fn line(&self, multiplier: f64, epoch: usize, time: Duration) -> String {
         let rate = self.tokens as f64 / time.as_secs_f64();
-        let mfu = self.mfu(rate).map_or_else(String::new, |mfu| format!(" | mfu: {mfu:.1}%"));
+        let mfu = self.mfu(self.flops * rate).map_or_else(String::new, |mfu| format!(" | mfu: {mfu:.1}%"));
         format!(
             "step {:05} ({:.1}%) | loss: {:.6} | lrm: {multiplier:.2} | dt: {}ms | tok/sec: {}{mfu} | epoch: {epoch} | remaining: {:.0}s",
-            self.step - 1,
+            self.taken.steps - 1,
             100.0 * self.progress(),
-            self.smooth / (1.0 - 0.9f32.powi(self.step as i32)),
+            self.taken.smooth / (1.0 - 0.9f32.powi(self.taken.steps as i32)),
             time.as_millis(),
             thousands(rate),
-            self.run.budget.saturating_sub(self.spent).as_secs_f64(),
+            self.run.budget.saturating_sub(self.taken.time).as_secs_f64(),
         )
     }
 
-    /// The share of the card's peak, in percent, at so many tokens a second.
+    /// The share of the card's peak, in percent, at so many operations a second.
     fn mfu(&self, rate: f64) -> Option<f64> {
-        self.peak.map(|peak| 100.0 * self.flops * rate / peak)
+        self.peak.map(|peak| 100.0 * rate / peak)
     }
 
     /// Prints the last step, unless it has been.
@@ -134,16 +146,15 @@ impl<'a> Steps<'a> {
 
     /// What the run came to: its bits per byte, parameters that learn, and layers.
     pub fn summary(&self, val_bpb: f64, parameters: usize, depth: usize) -> Summary {
-        let counted = self.step.saturating_sub(self.warm_up) * self.tokens;
-        let rate = counted as f64 / self.spent.as_secs_f64();
+        let Taken { steps, tokens, time, operations, .. } = self.taken;
         Summary {
             val_bpb,
-            training: self.spent,
+            training: time,
             total: self.run.begun.elapsed(),
             machine: self.run.machine.clone(),
-            mfu_percent: self.mfu(rate).filter(|_| counted > 0),
-            tokens: self.step * self.tokens,
-            steps: self.step,
+            mfu_percent: self.mfu(operations / time.as_secs_f64()).filter(|_| operations > 0.0),
+            tokens,
+            steps,
             parameters,
             depth,
         }
@@ -159,6 +170,8 @@ fn thousands(number: f64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
     use crate::machine::Machine;
 
@@ -169,6 +182,7 @@ mod tests {
             machine: Machine::cpu(2),
             limit,
             begun: Instant::now(),
+            taken: Cell::default(),
         }
     }
 
@@ -176,9 +190,12 @@ mod tests {
     fn lines_read_as_karpathy_s() {
         let run = run(20, None);
         let mut steps = run.steps(1024, 1e6);
-        steps.spent = Duration::from_secs(5);
-        steps.step = 1;
-        steps.smooth = 3.25 * (1.0 - 0.9f32);
+        steps.taken = Taken {
+            steps: 1,
+            time: Duration::from_secs(5),
+            smooth: 3.25 * (1.0 - 0.9f32),
+            ..Taken::default()
+        };
         let line = steps.line(1.0, 1, Duration::from_millis(310));
         assert_eq!(
             line,
@@ -201,6 +218,32 @@ mod tests {
         }
         assert_eq!(moments, [(0.0, 0), (0.5, 1)]);
         assert_eq!(steps.summary(1.0, 1, 1).tokens, 20);
+    }
+
+    #[test]
+    fn steps_of_another_size_go_on_with_the_same_budget() {
+        let run = run(3600, Some(3));
+        let mut steps = run.steps(10, 1.0);
+        steps.next();
+        assert_eq!(steps.done(2.0, 1.0, 1), Ok(()));
+        let mut steps = run.steps(100, 1.0);
+        assert_eq!(steps.next().map(|now| now.step), Some(1));
+        std::iter::from_fn(|| steps.next().map(|_| steps.done(2.0, 1.0, 1))).for_each(drop);
+        assert_eq!((steps.summary(1.0, 1, 1).tokens, steps.summary(1.0, 1, 1).steps), (210, 3));
+    }
+
+    #[test]
+    fn what_is_done_between_steps_counts() {
+        let run = run(3600, None);
+        let mut steps = run.steps(10, 1.0);
+        steps.next();
+        assert_eq!(steps.done(2.0, 1.0, 1), Ok(()));
+        let between = Instant::now();
+        while between.elapsed() < Duration::from_millis(20) {}
+        let before = steps.taken.time;
+        steps.next();
+        assert_eq!(steps.done(2.0, 1.0, 1), Ok(()));
+        assert!(steps.taken.time - before >= Duration::from_millis(20));
     }
 
     #[test]
