@@ -29,6 +29,14 @@ fn message(settings: &str) -> String {
 }
 
 #[test]
+fn the_docs_have_every_setting() {
+    let docs = include_str!("../../../../docs/PROGRAM.md");
+    for setting in SETTINGS {
+        assert!(docs.contains(&format!("`{setting}`")), "{setting}");
+    }
+}
+
+#[test]
 fn every_setting() {
     let lab = parse(
         "editable: [train/src/main.rs, 'model/**/*.rs']\nsetup: cargo run --release -p prepare\n\
