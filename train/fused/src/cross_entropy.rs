@@ -126,4 +126,12 @@ mod tests {
         let nats: Vec<f32> = nats.iter::<f32>().collect();
         assert!((nats[0] - 4f32.ln()).abs() < 1e-6 && (nats[1] - 30.0).abs() < 1e-5, "{nats:?}");
     }
+
+    #[test]
+    #[should_panic(expected = "a cap of 100")]
+    fn a_cap_beyond_which_powers_are_no_numbers_is_refused() {
+        let logits = random([2, 3], &Device::flex());
+        let targets = Tensor::from_data([0, 1], &Device::flex());
+        capped_cross_entropy(logits, targets, 100.0);
+    }
 }

@@ -132,4 +132,10 @@ mod tests {
         assert!((length(&x) - length(&y)).abs().max().into_scalar::<f32>() < 1e-4);
         assert!((first(x) - first(y)).abs().max().into_scalar::<f32>() < 1e-6);
     }
+
+    #[test]
+    #[should_panic(expected = "they turn in pairs")]
+    fn an_odd_head_is_refused() {
+        Rotary::new(4, 25, &Device::flex());
+    }
 }

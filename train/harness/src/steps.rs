@@ -253,6 +253,7 @@ mod tests {
         steps.next();
         let error = steps.done(f32::NAN, 1.0, 1).unwrap_err();
         assert_eq!(error, "the loss is NaN at step 0: training diverged");
+        assert!(steps.done(f32::NEG_INFINITY, 1.0, 1).is_err());
         assert!(steps.done(101.0, 1.0, 1).is_err() && steps.done(99.0, 1.0, 1).is_ok());
     }
 }
