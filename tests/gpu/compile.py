@@ -91,12 +91,13 @@ class Taken:
 def take(steps: int, binary: Path, data: Path, arch: int, libraries: Path, ptx: Path) -> Taken:
     """Takes steps on the stand-in."""
     log = ptx / "launches.tsv"
-    # The driver's tool, which training asks for the card's capability.
+    # The driver's tool, which training asks for the card's name and capability.
     tool = ptx / "nvidia-smi"
-    tool.write_text(f"#!/bin/sh\ncase $1 in *compute_cap) echo {arch / 10} ;; *) echo stand-in ;; esac\n")
+    tool.write_text(f"#!/bin/sh\necho stand-in, {arch / 10}\n")
     tool.chmod(0o755)
-    ours = run_ours(binary, data, PATH=f"{ptx}:{os.environ['PATH']}", CUDA_PATH=HOME, LD_LIBRARY_PATH=libraries, CUDA_STAND_IN_ARCH=arch,
-                    CUDA_STAND_IN_LOG=log, CUDA_STAND_IN_PTX=ptx, OVERNIGHT_DEVICE="cuda", OVERNIGHT_STEPS=steps)
+    ours = run_ours(binary, data, PATH=f"{ptx}:{os.environ['PATH']}", CUDA_PATH=HOME, LD_LIBRARY_PATH=libraries,
+                    CUDA_STAND_IN_ARCH=arch, CUDA_STAND_IN_LOG=log, CUDA_STAND_IN_PTX=ptx, OVERNIGHT_DEVICE="cuda",
+                    OVERNIGHT_STEPS=steps)
     kernels = {}
     for line in log.read_text().splitlines():
         number, launches, threads, kind, name = line.split("\t")

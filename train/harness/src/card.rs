@@ -24,45 +24,68 @@ const PEAKS: [(&str, f64); 19] = [
     ("RTX 3090", 71.0),
 ];
 
-/// Operations a second that the card of this name does at most in bfloat16.
-pub(crate) fn peak(name: &str) -> Option<f64> {
-    let known = |part: &str| {
-        name.match_indices(part).any(|(at, _)| {
-            let letter = |c: char| c.is_alphanumeric();
-            !name[..at].ends_with(letter) && !name[at + part.len()..].starts_with(letter)
-        })
-    };
-    PEAKS.iter().find(|(part, _)| known(part)).map(|(_, peak)| peak * 1e12)
+/// What the driver's tool says of a card.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Card {
+    name: String,
+    /// CUDA's compute capability, 9.0 for Hopper.
+    capability: Option<f64>,
 }
 
-/// The name of the first card that this process may use, as its driver's tool says.
-pub(crate) fn name() -> Option<String> {
-    ask("name")
-}
-
-/// Whether that card's matrix units take bfloat16, which they have since Ampere (compute capability 8.0). Where its
-/// driver's tool is not there, it is believed to.
-#[cfg(feature = "cuda")]
-pub(crate) fn multiplies_bfloat16() -> bool {
-    let capability = ask("compute_cap").and_then(|number| number.parse().ok());
-    capability.is_none_or(|number: f64| number >= 8.0)
-}
-
-/// What the driver's tool says of the first card that this process may use.
-fn ask(field: &str) -> Option<String> {
-    let mut query = std::process::Command::new("nvidia-smi");
-    query.args([&format!("--query-gpu={field}"), "--format=csv,noheader"]);
-    let visible = std::env::var("CUDA_VISIBLE_DEVICES").unwrap_or_default();
-    if let Some(first) = visible.split(',').next().filter(|first| !first.is_empty()) {
-        query.arg(format!("--id={first}"));
+impl Card {
+    /// The first card that this process may use; none where the driver's tool is not there.
+    #[cfg(any(feature = "cuda", feature = "wgpu"))]
+    pub(crate) fn first() -> Option<Self> {
+        let mut query = std::process::Command::new("nvidia-smi");
+        query.args(["--query-gpu=name,compute_cap", "--format=csv,noheader"]);
+        let visible = std::env::var("CUDA_VISIBLE_DEVICES").unwrap_or_default();
+        if let Some(first) = visible.split(',').next().filter(|first| !first.is_empty()) {
+            query.arg(format!("--id={first}"));
+        }
+        let output = query.output().ok().filter(|output| output.status.success())?;
+        String::from_utf8_lossy(&output.stdout).lines().next().and_then(Self::read)
     }
-    let output = query.output().ok().filter(|output| output.status.success())?;
-    String::from_utf8_lossy(&output.stdout).lines().next().map(|line| line.trim().to_owned())
+
+    /// From a line `NVIDIA H100 80GB HBM3, 9.0`.
+    fn read(line: &str) -> Option<Self> {
+        let (name, capability) = line.rsplit_once(',')?;
+        Some(Self { name: name.trim().to_owned(), capability: capability.trim().parse().ok() })
+    }
+
+    /// Operations a second that it does at most in bfloat16.
+    pub(crate) fn peak(&self) -> Option<f64> {
+        let known = |part: &str| {
+            self.name.match_indices(part).any(|(at, _)| {
+                let letter = |c: char| c.is_alphanumeric();
+                !self.name[..at].ends_with(letter) && !self.name[at + part.len()..].starts_with(letter)
+            })
+        };
+        PEAKS.iter().find(|(part, _)| known(part)).map(|(_, peak)| peak * 1e12)
+    }
+
+    /// Whether its matrix units take bfloat16: since Ampere they do.
+    pub(crate) fn multiplies_bfloat16(&self) -> bool {
+        self.capability.is_none_or(|number| number >= 8.0)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn peak(name: &str) -> Option<f64> {
+        Card { name: name.to_owned(), capability: None }.peak()
+    }
+
+    #[test]
+    fn what_the_driver_s_tool_says_is_read() {
+        let capability = |line| Card::read(line).map(|card| (card.capability, card.multiplies_bfloat16()));
+        assert_eq!(capability("NVIDIA H100 80GB HBM3, 9.0"), Some((Some(9.0), true)));
+        assert_eq!(capability("Tesla T4, 7.5"), Some((Some(7.5), false)));
+        assert_eq!(capability("NVIDIA A100, [N/A]"), Some((None, true)));
+        assert_eq!(Card::read("NVIDIA A100, 8.0").map(|card| card.name), Some("NVIDIA A100".to_owned()));
+        assert_eq!(Card::read(""), None);
+    }
 
     #[test]
     fn cards_are_known_by_their_names() {

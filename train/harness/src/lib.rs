@@ -24,6 +24,7 @@
 //! | `RAYON_NUM_THREADS` | threads on the processor | one a core |
 #![allow(clippy::print_stdout, reason = "the lines that it prints are its interface")]
 
+#[cfg(any(feature = "cuda", feature = "wgpu", test))]
 mod card;
 mod machine;
 mod memory;

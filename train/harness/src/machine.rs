@@ -2,6 +2,9 @@
 
 use burn::tensor::{DType, Device};
 
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+use crate::card::Card;
+
 /// A processor or a GPU, and how a batch is dealt with there.
 #[derive(Clone, Debug)]
 pub struct Machine {
@@ -11,6 +14,8 @@ pub struct Machine {
     pub low: DType,
     /// Threads of the processor that each take some rows of a batch; 1 on a GPU.
     pub threads: usize,
+    /// Operations a second that a GPU does at most, where that is known of it.
+    pub(crate) peak: Option<f64>,
 }
 
 /// What this binary was built for, the best first.
@@ -28,12 +33,9 @@ impl Machine {
         match name.unwrap_or(BUILT_FOR[0]) {
             "cpu" => Ok(Self::cpu(rayon::current_num_threads())),
             #[cfg(feature = "cuda")]
-            "cuda" => Self::gpu(
-                || Device::cuda(burn::tensor::DeviceIndex::Default),
-                crate::card::multiplies_bfloat16(),
-            ),
+            "cuda" => Self::gpu(|| Device::cuda(burn::tensor::DeviceIndex::Default)),
             #[cfg(feature = "wgpu")]
-            "wgpu" => Self::gpu(|| Device::wgpu(burn::tensor::DeviceKind::DefaultDevice), true),
+            "wgpu" => Self::gpu(|| Device::wgpu(burn::tensor::DeviceKind::DefaultDevice)),
             other => {
                 let built = BUILT_FOR.join(" and ");
                 let hint = match other {
@@ -47,11 +49,14 @@ impl Machine {
 
     /// The processor with so many threads.
     pub fn cpu(threads: usize) -> Self {
-        Self { device: Device::flex(), low: DType::F32, threads }
+        Self { device: Device::flex(), low: DType::F32, threads, peak: None }
     }
 
     #[cfg(any(feature = "cuda", feature = "wgpu"))]
-    fn gpu(make: impl FnOnce() -> Device + std::panic::UnwindSafe, bfloat16: bool) -> Result<Self, String> {
+    fn gpu(make: impl FnOnce() -> Device + std::panic::UnwindSafe) -> Result<Self, String> {
+        let card = Card::first();
+        // CUDA says of every card that it has bfloat16.
+        let bfloat16 = card.as_ref().is_none_or(Card::multiplies_bfloat16);
         // burn panics where no driver or no card answers.
         let found = std::panic::catch_unwind(|| {
             let device = make();
@@ -61,7 +66,7 @@ impl Machine {
         let (device, low) = found.map_err(|_| {
             "no GPU answers, for the reason above; OVERNIGHT_DEVICE=cpu trains on the processor".to_owned()
         })?;
-        Ok(Self { device, low, threads: 1 })
+        Ok(Self { device, low, threads: 1, peak: card.and_then(|card| card.peak()) })
     }
 
     /// Whether tensors are on the processor.

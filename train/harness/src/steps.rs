@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use crate::card;
 use crate::settings::Run;
 use crate::summary::Summary;
 
@@ -45,24 +44,18 @@ pub struct Steps<'a> {
     run: &'a Run,
     tokens: usize,
     flops: f64,
-    /// Operations a second that the card does at most.
-    peak: Option<f64>,
     warm_up: usize,
-    taken: Taken,
     printed: Option<Instant>,
     line: Option<String>,
 }
 
 impl<'a> Steps<'a> {
     pub(crate) fn new(run: &'a Run, tokens: usize, flops: f64) -> Self {
-        let on_gpu = !run.machine.is_cpu();
         Self {
             run,
             tokens,
             flops,
-            peak: on_gpu.then(card::name).flatten().and_then(|name| card::peak(&name)),
-            warm_up: if on_gpu { WARM_UP } else { 0 },
-            taken: run.taken.get(),
+            warm_up: if run.machine.is_cpu() { 0 } else { WARM_UP },
             printed: None,
             line: None,
         }
@@ -76,15 +69,18 @@ impl<'a> Steps<'a> {
             self.print();
             return None;
         }
-        self.taken.since.get_or_insert_with(Instant::now);
-        Some(Now { progress, step: self.taken.steps })
+        let mut taken = self.run.taken.get();
+        taken.since.get_or_insert_with(Instant::now);
+        self.run.taken.set(taken);
+        Some(Now { progress, step: taken.steps })
     }
 
     /// By the clock, or by the number of steps where that is limited: then two runs are the same.
     fn progress(&self) -> f64 {
+        let taken = self.run.taken.get();
         match self.run.limit {
-            Some(limit) => self.taken.steps as f64 / limit as f64,
-            None => self.taken.time.div_duration_f64(self.run.budget).min(1.0),
+            Some(limit) => taken.steps as f64 / limit as f64,
+            None => taken.time.div_duration_f64(self.run.budget).min(1.0),
         }
     }
 
@@ -95,10 +91,10 @@ impl<'a> Steps<'a> {
     ///
     /// The loss is not a number, or it has exploded.
     pub fn done(&mut self, loss: f32, multiplier: f64, epoch: usize) -> Result<(), String> {
+        let (now, mut taken) = (Instant::now(), self.run.taken.get());
         if !loss.is_finite() || loss > EXPLODED {
-            return Err(format!("the loss is {loss} at step {}: training diverged", self.taken.steps));
+            return Err(format!("the loss is {loss} at step {}: training diverged", taken.steps));
         }
-        let (now, taken) = (Instant::now(), &mut self.taken);
         let time = taken.since.replace(now).map_or(Duration::ZERO, |since| now - since);
         if taken.steps >= self.warm_up {
             taken.time += time;
@@ -107,7 +103,7 @@ impl<'a> Steps<'a> {
         taken.smooth = 0.9 * taken.smooth + 0.1 * loss;
         taken.steps += 1;
         taken.tokens += self.tokens;
-        self.run.taken.set(*taken);
+        self.run.taken.set(taken);
         self.line = Some(self.line(multiplier, epoch, time));
         let every = self.run.limit.is_some();
         if every || self.printed.is_none_or(|printed| printed.elapsed() >= BETWEEN_LINES) {
@@ -118,22 +114,23 @@ impl<'a> Steps<'a> {
 
     /// karpathy's line of the step that has ended.
     fn line(&self, multiplier: f64, epoch: usize, time: Duration) -> String {
+        let taken = self.run.taken.get();
         let rate = self.tokens as f64 / time.as_secs_f64();
         let mfu = self.mfu(self.flops * rate).map_or_else(String::new, |mfu| format!(" | mfu: {mfu:.1}%"));
         format!(
             "step {:05} ({:.1}%) | loss: {:.6} | lrm: {multiplier:.2} | dt: {}ms | tok/sec: {}{mfu} | epoch: {epoch} | remaining: {:.0}s",
-            self.taken.steps - 1,
+            taken.steps - 1,
             100.0 * self.progress(),
-            self.taken.smooth / (1.0 - 0.9f32.powi(self.taken.steps as i32)),
+            taken.smooth / (1.0 - 0.9f32.powi(taken.steps as i32)),
             time.as_millis(),
             thousands(rate),
-            self.run.budget.saturating_sub(self.taken.time).as_secs_f64(),
+            self.run.budget.saturating_sub(taken.time).as_secs_f64(),
         )
     }
 
     /// The share of the card's peak, in percent, at so many operations a second.
     fn mfu(&self, rate: f64) -> Option<f64> {
-        self.peak.map(|peak| 100.0 * rate / peak)
+        self.run.machine.peak.map(|peak| 100.0 * rate / peak)
     }
 
     /// Prints the last step, unless it has been.
@@ -146,7 +143,7 @@ impl<'a> Steps<'a> {
 
     /// What the run came to: its bits per byte, parameters that learn, and layers.
     pub fn summary(&self, val_bpb: f64, parameters: usize, depth: usize) -> Summary {
-        let Taken { steps, tokens, time, operations, .. } = self.taken;
+        let Taken { steps, tokens, time, operations, .. } = self.run.taken.get();
         Summary {
             val_bpb,
             training: time,
@@ -188,21 +185,16 @@ mod tests {
 
     #[test]
     fn lines_read_as_karpathy_s() {
-        let run = run(20, None);
-        let mut steps = run.steps(1024, 1e6);
-        steps.taken = Taken {
-            steps: 1,
-            time: Duration::from_secs(5),
-            smooth: 3.25 * (1.0 - 0.9f32),
-            ..Taken::default()
-        };
-        let line = steps.line(1.0, 1, Duration::from_millis(310));
+        let mut run = run(20, None);
+        let (time, smooth) = (Duration::from_secs(5), 3.25 * (1.0 - 0.9f32));
+        run.taken.set(Taken { steps: 1, time, smooth, ..Taken::default() });
+        let line = run.steps(1024, 1e6).line(1.0, 1, Duration::from_millis(310));
         assert_eq!(
             line,
             "step 00000 (25.0%) | loss: 3.250000 | lrm: 1.00 | dt: 310ms | tok/sec: 3,303 | epoch: 1 | remaining: 15s"
         );
-        steps.peak = Some(1e12);
-        let line = steps.line(1.0, 1, Duration::from_millis(310));
+        run.machine.peak = Some(1e12);
+        let line = run.steps(1024, 1e6).line(1.0, 1, Duration::from_millis(310));
         assert!(line.contains(" | tok/sec: 3,303 | mfu: 0.3% | epoch: 1 | "), "{line}");
         assert_eq!([0.9, 123.0, 1234.5, 1_690_000.0].map(thousands), ["0", "123", "1,234", "1,690,000"]);
     }
@@ -240,10 +232,10 @@ mod tests {
         assert_eq!(steps.done(2.0, 1.0, 1), Ok(()));
         let between = Instant::now();
         while between.elapsed() < Duration::from_millis(20) {}
-        let before = steps.taken.time;
+        let before = run.taken.get().time;
         steps.next();
         assert_eq!(steps.done(2.0, 1.0, 1), Ok(()));
-        assert!(steps.taken.time - before >= Duration::from_millis(20));
+        assert!(run.taken.get().time - before >= Duration::from_millis(20));
     }
 
     #[test]
