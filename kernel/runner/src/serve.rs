@@ -3,8 +3,9 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use backon::{ConstantBuilder, Retryable};
 use lab::Seconds;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
@@ -16,9 +17,9 @@ use crate::protocol::{LONGEST, Request, Response, StartOptions};
 use crate::store::Store;
 use crate::{Host, Paths, RunnerError};
 
-/// How long a runner may hold the lab that is about to end.
-const ENDS: Duration = Duration::from_secs(1);
-/// How long to wait between two looks at that.
+/// How often it is looked whether a runner that is about to end has let the lab go: for a second.
+const LOOKS: usize = 100;
+/// How long to wait between two looks.
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// What a runner does first.
@@ -106,13 +107,9 @@ impl Serve {
 
 /// The lab's lock. A runner that ends has no socket any more and still holds the lab, for a moment.
 async fn hold(paths: &Paths) -> Result<Lock, RunnerError> {
-    let begun = Instant::now();
-    loop {
-        match Lock::take(&paths.lock()) {
-            Err(RunnerError::Held { .. }) if begun.elapsed() < ENDS => tokio::time::sleep(PAUSE).await,
-            taken => return taken,
-        }
-    }
+    let ends = ConstantBuilder::default().with_delay(PAUSE).with_max_times(LOOKS);
+    let take = || async { Lock::take(&paths.lock()) };
+    take.retry(ends).when(|error| matches!(error, RunnerError::Held { .. })).await
 }
 
 /// The socket, which only its owner can use. Whoever calls this holds the lab, so a socket that is
